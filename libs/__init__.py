@@ -1,0 +1,1 @@
+"""What every service stands on and knows no business word, except the facts and questions they share."""

@@ -1,0 +1,1 @@
+"""Publish, consume, ask: how services meet. ``api`` is what handlers see; the rest are its two makers."""

@@ -1,0 +1,249 @@
+"""What handlers see of the bus. JetStream and the in-memory bus keep the same promises (one contract suite).
+
+The order in every handler: do the work, keep its result, publish the facts that follow from what is kept,
+return. Returning acknowledges. A handler that runs twice publishes the same facts twice, and the second
+time is told so: a subject holds one fact for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+
+from libs.events.envelope import Fact, Model
+from libs.questions.envelope import Question
+
+Reply = TypeVar("Reply", bound=Model)
+Asked = TypeVar("Asked", bound=Question[Any])
+
+
+class Retry(Exception):
+    """Not now: deliver the message again after ``after`` seconds."""
+
+    def __init__(self, reason: str, *, after: float = 1.0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.after = after
+
+
+class Reject(Exception):
+    """Never: keep the message for a person, in the ``DEAD`` stream, with this reason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NoAnswer(Exception):
+    """Nobody answered a question in time; the bus or the service that should is away."""
+
+
+class Refused(Exception):
+    """The service that was asked says no, in one sentence that a person can act on."""
+
+    def __init__(self, reason: str, *, code: str = "refused") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.code = code
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """One fact as delivered. ``attempt`` is 1 the first time; ``sequence`` is its place in the stream."""
+
+    fact: Fact
+    subject: str
+    sequence: int
+    attempt: int = 1
+    published_at: datetime | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Delivery], Awaitable[None]]
+BatchHandler = Callable[[Sequence[Delivery]], Awaitable[None]]
+Exhausted = Callable[[Delivery, str], Awaitable[None]]
+"""Called instead of the dead-letter stream when a delivery is given up; told the last reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consumer:
+    """A durable consumer: its name and what it hears. Same name, same position, in any process.
+
+    ``max_in_flight`` bounds the messages this process holds; ``max_ack_pending`` bounds them over all
+    processes. ``ack_wait`` is the silence (seconds) after which a message is taken for lost; a handler
+    at work is kept alive by heartbeats of the bus. ``max_attempts`` counts failures that are bugs.
+    """
+
+    name: str
+    filters: tuple[str, ...]
+    max_in_flight: int = 64
+    max_ack_pending: int = 1000
+    ack_wait: float = 60.0
+    max_attempts: int = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsumerState:
+    """Where a consumer stands. ``waiting`` have not been delivered, ``in_hand`` not been acknowledged."""
+
+    name: str
+    ack_floor: int
+    waiting: int
+    in_hand: int
+    redelivered: int
+    paused: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadLetter:
+    """A message that was given up: what it was, by whom, why, after how many attempts."""
+
+    sequence: int
+    subject: str
+    consumer: str
+    reason: str
+    attempts: int
+    payload: bytes
+    died_at: datetime
+
+
+class Slots:
+    """A bound shared by several subscriptions of one process: who is idle holds one slot, the rest is for the busy.
+
+    Subscriptions ask ``allowance`` before each pull; the free slots are split evenly among those that are busy.
+    """
+
+    def __init__(self, total: int) -> None:
+        if total < 1:
+            raise ValueError(f"slots must be at least 1, not {total}")
+        self.total = total
+        self._claims: dict[str, int] = {}
+
+    def claim(self, name: str, held: int) -> None:
+        """Say how many messages this subscription holds or has asked for."""
+        self._claims[name] = held
+
+    def leave(self, name: str) -> None:
+        """Forget a subscription that has ended."""
+        self._claims.pop(name, None)
+
+    def allowance(self, name: str) -> int:
+        """How many messages this subscription may hold or ask for now; at least one, so that none starves."""
+        others = sum(held for other, held in self._claims.items() if other != name)
+        share = -(-self.total // max(1, len(self._claims)))
+        return max(1, min(max(share, self.total - others), self.total))
+
+
+class Bucket(Protocol):
+    """A key-value bucket. Keys are letters, digits, ``-``, ``_``, ``/``, ``=`` and ``.``."""
+
+    async def get(self, key: str) -> bytes | None:
+        """The value, or None when there is none (any more)."""
+
+    async def put(self, key: str, value: bytes) -> None:
+        """Keep the value, replacing what was there."""
+
+    async def put_all(self, values: Mapping[str, bytes]) -> None:
+        """Keep many values, pipelined; returns when every one is stored."""
+
+
+class Subscription(Protocol):
+    """A running consumer. Leaving its context stops it: no new messages, unfinished ones handed back."""
+
+    @property
+    def in_hand(self) -> int:
+        """Messages delivered to this process and not yet answered."""
+
+    @property
+    def gone(self) -> bool:
+        """The durable consumer was deleted; nothing will come any more."""
+
+
+class Bus(Protocol):
+    """Facts, questions and buckets. One per process; every method may wait while the server is away."""
+
+    async def publish(self, facts: Sequence[Fact]) -> int:
+        """Publish facts in order, pipelined, and wait until every one is stored.
+
+        Returns how many were new; one that its subject already held counts as done before.
+
+        Raises:
+            ValueError: a fact is over the size limit; nothing of it was sent.
+        """
+
+    async def ensure_consumer(self, consumer: Consumer) -> None:
+        """Create the durable consumer if it is not there; same name and filters is no error."""
+
+    async def delete_consumer(self, name: str) -> None:
+        """Delete it; no error when it is gone."""
+
+    async def pause_consumer(self, name: str) -> None:
+        """Deliver nothing until it is resumed; no error when it is gone."""
+
+    async def resume_consumer(self, name: str) -> None:
+        """Deliver again; no error when it is gone."""
+
+    async def consumers(self, prefix: str = "") -> list[ConsumerState]:
+        """The durable consumers whose name starts so, in order of name."""
+
+    def consume(
+        self, consumer: Consumer, handler: Handler, *, exhausted: Exhausted | None = None, slots: Slots | None = None
+    ) -> AbstractAsyncContextManager[Subscription]:
+        """Run the handler for each delivery, ``max_in_flight`` at a time, until the context is left.
+
+        The consumer is created if need be. ``slots`` shares one bound among several consumers, in turns.
+        On leaving: no new pulls; handlers get ``grace`` seconds to finish; the rest is handed back.
+        """
+
+    def consume_batches(
+        self, consumer: Consumer, handler: BatchHandler, *, most: int, linger: float = 0.005
+    ) -> AbstractAsyncContextManager[Subscription]:
+        """Like ``consume``, with up to ``most`` deliveries at once, at most ``linger`` seconds after the first.
+
+        The whole batch is acknowledged together. Retry hands all of it back. After Reject or a bug its
+        members are tried one by one, so that only the guilty one is kept for a person.
+        """
+
+    def follow(
+        self, pattern: str, *, since: datetime | int | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[Delivery]]:
+        """The stored facts that match, in order, then those to come. ``since`` is a time, or a sequence to start at;
+        none: only those to come. Leaves no trace in the stream; facts this version cannot read are passed over."""
+
+    async def ask(self, question: Question[Reply], *, timeout: float = 5.0) -> Reply:
+        """One answer from any replica of the service that owns the question.
+
+        Raises:
+            NoAnswer: nobody answered within ``timeout`` seconds.
+            Refused: the service says no.
+        """
+
+    def answer(
+        self, question: type[Asked], handler: Callable[[Asked], Awaitable[Model]]
+    ) -> AbstractAsyncContextManager[None]:
+        """Answer a question until the context is left; replicas share the questions."""
+
+    async def shout(self, subject: str, payload: bytes) -> None:
+        """Tell whoever listens just now; kept nowhere. Subjects start with ``live.``."""
+
+    def overhear(self, pattern: str) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, bytes]]]:
+        """Subject and payload of what is shouted while the context is open; the oldest are dropped when slow."""
+
+    async def bucket(self, name: str, *, ttl: timedelta | None = None) -> Bucket:
+        """The bucket of that name, created if need be; values live for ``ttl``."""
+
+    async def last_sequence(self) -> int:
+        """The sequence of the newest fact in the stream; 0 when it is empty."""
+
+    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        """What was given up, newest first."""
+
+    async def redrive(self, sequence: int) -> None:
+        """Deliver a dead letter to its consumer's handlers again and remove it from the dead ones.
+
+        Raises:
+            KeyError: there is no dead letter of that sequence.
+        """

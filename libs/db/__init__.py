@@ -1,0 +1,1 @@
+"""PostgreSQL: a pool that waits for the server, and forward-only migrations."""

@@ -1,0 +1,113 @@
+"""A pool of connections to one service's own schema. A server that is away is waited for, not failed on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import asyncpg
+import structlog
+
+from libs.bus.api import Retry
+
+log = structlog.get_logger(__name__)
+
+Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
+AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError, TimeoutError)
+"""What a server that stops, starts or cannot be reached looks like."""
+CONTENDED = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+
+
+class Database:
+    """One service's schema. Use ``transaction`` for everything; inside it plain asyncpg is spoken."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
+        """A connection inside a transaction that commits when the block is left without an exception.
+
+        Waits for as long as the server cannot be reached.
+
+        Raises:
+            Retry: the server went away, or another transaction was in the way, before the commit was confirmed.
+        """
+        connection = await self._acquire()
+        try:
+            async with connection.transaction():
+                yield connection
+        except AWAY as error:
+            raise Retry(f"PostgreSQL went away: {type(error).__name__}", after=0.5) from error
+        except CONTENDED as error:
+            raise Retry(f"PostgreSQL is contended: {type(error).__name__}", after=0.05) from error
+        finally:
+            with contextlib.suppress(*AWAY):
+                await self._pool.release(connection)
+
+    async def reachable(self) -> bool:
+        """Whether a query is answered just now; for readiness."""
+        try:
+            async with asyncio.timeout(2), self._pool.acquire() as connection:
+                return bool(await connection.fetchval("SELECT true"))
+        except AWAY:
+            return False
+
+    async def _acquire(self) -> asyncpg.pool.PoolConnectionProxy:
+        delay = 0.05
+        while True:
+            try:
+                connection = await self._pool.acquire()
+            except AWAY as error:
+                if self._pool.is_closing():
+                    raise
+                if delay == 0.05:
+                    log.warning("database_unreachable", error=type(error).__name__)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 2.0)
+            else:
+                if delay > 0.05:
+                    log.info("database_back")
+                return connection
+
+
+@contextlib.asynccontextmanager
+async def open_database(
+    url: str, schema: str, *, connections: int = 5, patience: float | None = None
+) -> AsyncIterator[Database]:
+    """Open the pool with ``schema`` as search path; waits up to ``patience`` seconds (none: for ever) for the server.
+
+    Raises:
+        OSError, asyncpg.PostgresError: the server was not there in time, or refuses this user or database.
+    """
+    pool = await _create_pool(url, schema, connections=connections, patience=patience)
+    try:
+        yield Database(pool)
+    finally:
+        try:
+            async with asyncio.timeout(5):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+
+async def _create_pool(url: str, schema: str, *, connections: int, patience: float | None) -> asyncpg.Pool:
+    started, said = asyncio.get_running_loop().time(), False
+    while True:
+        try:
+            return await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=connections,
+                timeout=10,
+                command_timeout=60,
+                server_settings={"search_path": schema, "application_name": f"strandline-{schema}"},
+            )
+        except AWAY as error:
+            if patience is not None and asyncio.get_running_loop().time() - started > patience:
+                raise
+            if not said:
+                said = True
+                log.warning("database_unreachable", error=f"{type(error).__name__}: {error}")
+            await asyncio.sleep(0.1)

@@ -1,0 +1,1 @@
+"""The facts of the system: one file per owner, plus how they are wrapped and addressed."""

@@ -1,0 +1,1 @@
+"""What every process needs to live: settings, signals, health."""

@@ -1,0 +1,1 @@
+"""Logs, traces and metrics: set-up, names, and how a trace crosses the bus."""

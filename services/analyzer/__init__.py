@@ -1,0 +1,1 @@
+"""Analyses one file at a time, many at once."""

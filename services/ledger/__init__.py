@@ -1,0 +1,1 @@
+"""The only authority on money, and the one that counts outcomes."""

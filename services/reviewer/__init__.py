@@ -1,0 +1,1 @@
+"""Turns findings into one prioritised, ordered task list."""
