@@ -11,6 +11,8 @@ from pydantic import Field
 from libs.events.analyzer import Category, LongText, Severity, ShortText
 from libs.events.envelope import Count, Fact, FileKey, Model, PathText, Token
 
+TaskState = Literal["open", "in_progress", "done", "dismissed"]
+
 
 class Priority(StrEnum):
     CRITICAL = "critical"
@@ -46,7 +48,7 @@ class Task(Model):
     findings_cut: Count = 0
     depends_on: list[Token] = Field(default_factory=list, description="Ids of tasks that come before it.")
     directory: str = ""
-    state: Literal["open", "in_progress", "done", "dismissed"] = "open"
+    state: TaskState = "open"
 
 
 class Concern(Model):

@@ -11,6 +11,7 @@ from libs.events.envelope import Count, FileKey, Model, PathText, Ticks, Token
 from libs.events.ledger import Coverage
 from libs.questions.envelope import Question
 
+Outcome = Literal["analysed", "reused", "skipped", "failed"]
 ScanState = Literal["requested", "running", "halted", "cancelled", "completed"]
 
 
@@ -64,7 +65,7 @@ class AccountedFile(Model):
     ordinal: Count
     key: FileKey
     path: PathText
-    outcome: Literal["analysed", "reused", "skipped", "failed"]
+    outcome: Outcome
     reason: str = ""
     engine: str = ""
     cost_ticks: Ticks = 0
@@ -82,9 +83,7 @@ class ListAccounted(Question[AccountedFiles]):
     scan_id: Token
     after: Count = 0
     limit: int = Field(500, ge=1, le=1000)
-    outcomes: list[Literal["analysed", "reused", "skipped", "failed"]] = Field(
-        default_factory=list, description="None: all."
-    )
+    outcomes: list[Outcome] = Field(default_factory=list, description="None: all.")
 
 
 class PauseScan(Question[Progress]):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from libs.events.analyzer import Category, Finding, Severity
 from libs.events.envelope import Count, FileKey, Model, PathText, Token
-from libs.events.reviewer import ReviewCompleted, Task
+from libs.events.reviewer import ReviewCompleted, Task, TaskState
 from libs.questions.envelope import Question
 
 
@@ -47,9 +47,7 @@ class ListTasks(Question[Tasks]):
     """Tasks of a repository by rank, the highest first."""
 
     repository_id: Token
-    states: list[Literal["open", "in_progress", "done", "dismissed"]] = Field(
-        default_factory=lambda: ["open", "in_progress"]
-    )
+    states: tuple[TaskState, ...] = ("open", "in_progress")
     limit: int = Field(100, ge=1, le=500)
     cursor: str | None = None
 
