@@ -194,7 +194,8 @@ class Bus(Protocol):
     ) -> AbstractAsyncContextManager[Subscription]:
         """Run the handler for each delivery, ``max_in_flight`` at a time, until the context is left.
 
-        The consumer is created if need be. ``slots`` shares one bound among several consumers, in turns.
+        The consumer is created if need be, unless it names no filters: then it is only joined, and ``gone`` at
+        once where it is not there. ``slots`` shares one bound among several consumers, in turns.
         On leaving: no new pulls; handlers get ``grace`` seconds to finish; the rest is handed back.
         """
 

@@ -24,6 +24,7 @@ class Engines(Model):
     """Engine names with their versions; what is wrong with those that cannot work."""
 
     engines: dict[str, str]
+    preferred: str = Field("static", description="What ``auto`` means here.")
     problems: dict[str, str] = Field(default_factory=dict)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from libs.events.analyzer import Cost, FileAnalysis, Usage
+from libs.events.differ import FileQueued
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,4 +58,15 @@ class Engine(Protocol):
         Raises:
             EngineFailed: nothing usable came of it, and trying again would not help.
             Retry: something passing was in the way.
+        """
+
+
+class Meter(Protocol):
+    """The door to the money: nothing that costs is tried before its worst case is reserved."""
+
+    async def reserve(self, queued: FileQueued, ticks: int) -> None:
+        """Set the worst case of one attempt aside.
+
+        Raises:
+            Retry: the ledger cannot be reached, or has no room: the file stays queued and its scan is halted.
         """

@@ -1,0 +1,57 @@
+"""The analyzer: hears ``FileQueued`` of every active scan, tells ``FileAnalyzed`` or ``FileFailed``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+
+from libs.bus.api import Bus
+from libs.questions.analyzer import DescribeEngines
+from libs.runtime.serve import Checks, serve
+from services.analyzer.clients.ledger import LedgerMeter
+from services.analyzer.engines.static import open_static_engine
+from services.analyzer.handlers import Bench, analyse_file, describe_engines, give_up, show_what_is_in_hand
+from services.analyzer.ports import Engine
+from services.analyzer.settings import Settings
+from services.analyzer.turns import Turns, taking_turns
+
+
+@contextlib.asynccontextmanager
+async def open_analyzer(settings: Settings, bus: Bus) -> AsyncIterator[Checks]:
+    """The analyzer with the engines that its settings allow."""
+    async with (
+        open_static_engine(workers=settings.workers, file_seconds=settings.file_seconds) as static,
+        open_with_engines(settings, bus, [static]) as checks,
+    ):
+        yield checks
+
+
+@contextlib.asynccontextmanager
+async def open_with_engines(settings: Settings, bus: Bus, engines: list[Engine]) -> AsyncIterator[Checks]:
+    """The analyzer on given engines; the first is what ``auto`` means."""
+    bench = Bench(
+        bus=bus,
+        blobs=await bus.bucket("blobs", ttl=timedelta(days=settings.blob_days)),
+        analyses=await bus.bucket("analyses", ttl=timedelta(days=settings.cache_days)),
+        engines={engine.name: engine for engine in engines},
+        meter=LedgerMeter(bus),
+    )
+    turns = Turns(bus, partial(analyse_file, bench), partial(give_up, bench), parallel=settings.parallel)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(bus.answer(DescribeEngines, partial(describe_engines, bench, engines[0].name)))
+        await stack.enter_async_context(taking_turns(turns, bus))
+        showing = asyncio.create_task(show_what_is_in_hand(bench), name="in-hand")
+        stack.callback(showing.cancel)
+        yield {}
+
+
+def main() -> None:
+    serve("analyzer", Settings, open_analyzer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Asking the ledger for room in the budget."""
+
+from __future__ import annotations
+
+import secrets
+
+from libs.bus.api import Bus, NoAnswer, Refused, Retry
+from libs.events.differ import FileQueued
+from libs.questions.ledger import Reserve
+
+ROOM_AGAIN = 5.0
+"""Seconds after which a file that found no room is offered again; its scan's consumer is paused meanwhile."""
+
+
+class LedgerMeter:
+    """Reserves over the bus. Every attempt has an id of its own: a crash must not let two share one reservation."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def reserve(self, queued: FileQueued, ticks: int) -> None:
+        question = Reserve(
+            repository_id=queued.repository_id,
+            scan_id=queued.scan_id,
+            key=queued.key,
+            attempt=secrets.randbits(31) + 1,
+            ticks=ticks,
+        )
+        try:
+            reservation = await self._bus.ask(question)
+        except NoAnswer as error:
+            raise Retry("the ledger does not answer; no ledger, no spending", after=1.0) from error
+        except Refused as error:
+            raise Retry(error.reason, after=1.0) from error
+        if not reservation.granted:
+            raise Retry(reservation.reason, after=ROOM_AGAIN)

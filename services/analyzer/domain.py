@@ -1,0 +1,77 @@
+"""What can be worked out about an analysis from its arguments alone: its cache key, its facts, its size."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from libs.events.analyzer import Cost, FailReason, FileAnalysis, FileAnalyzed, FileFailed, Usage
+from libs.events.differ import FileQueued
+from libs.events.envelope import Model, Token
+
+MOST_ANALYSIS_BYTES = 480 * 1024
+"""Leaves room for the rest of the fact within its limit."""
+
+
+class KeptAnalysis(Model):
+    """A result as kept in the bucket ``analyses``: the analysis, what it took, and who paid for it."""
+
+    analysis: FileAnalysis
+    usage: Usage = Usage()
+    cost: Cost = Cost()
+    duration_seconds: float = 0.0
+    scan_id: Token
+    key: str
+
+
+def cache_key(content_hash: str, *, engine: str, version: str, identity: str) -> str:
+    """Everything that decides an analysis, hashed: equal keys have equal analyses in any repository."""
+    parts = (content_hash, engine, version, identity)
+    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
+
+
+def analyzed(queued: FileQueued, kept: KeptAnalysis) -> FileAnalyzed:
+    """The fact that follows from a kept result. It was paid here only if this very file of this scan paid."""
+    own = (kept.scan_id, kept.key) == (queued.scan_id, queued.key)
+    return FileAnalyzed(
+        repository_id=queued.repository_id,
+        scan_id=queued.scan_id,
+        key=queued.key,
+        path=queued.path,
+        content_hash=queued.content_hash,
+        size=queued.size,
+        analysis=kept.analysis,
+        usage=kept.usage if own else Usage(),
+        cost=kept.cost if own else Cost(),
+        duration_seconds=kept.duration_seconds if own else 0.0,
+        reused=not own,
+        reused_from=None if own else kept.scan_id,
+        saved_ticks=0 if own else kept.cost.ticks,
+        previous_key=queued.previous_key,
+    )
+
+
+def failed(queued: FileQueued, reason: FailReason, detail: str, *, attempts: int = 1) -> FileFailed:
+    """The fact that this file will have no analysis in this scan."""
+    return FileFailed(
+        repository_id=queued.repository_id,
+        scan_id=queued.scan_id,
+        key=queued.key,
+        path=queued.path,
+        reason=reason,
+        detail=detail[:4000],
+        attempts=attempts,
+    )
+
+
+def fit(analysis: FileAnalysis) -> FileAnalysis:
+    """The analysis cut to what a fact may carry: first shapes and imports, then findings from the end, counted."""
+    if len(analysis.model_dump_json()) <= MOST_ANALYSIS_BYTES:
+        return analysis
+    analysis = analysis.model_copy(update={"shapes": analysis.shapes[:100], "imports": analysis.imports[:500]})
+    findings = analysis.findings
+    while findings and len(analysis.model_dump_json()) > MOST_ANALYSIS_BYTES:
+        kept = findings[: len(findings) // 2]
+        cut = analysis.findings_cut + len(findings) - len(kept)
+        analysis = analysis.model_copy(update={"findings": kept, "findings_cut": cut})
+        findings = kept
+    return analysis

@@ -1,0 +1,145 @@
+"""What happens for one queued file: look whether it is done, analyse it, keep the result, tell."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from libs.bus.api import Bucket, Bus, Delivery, Reject, Retry
+from libs.events.analyzer import FailReason
+from libs.events.differ import FileQueued
+from libs.questions.analyzer import DescribeEngines, Engines, FileInHand, InHand
+from services.analyzer.domain import KeptAnalysis, analyzed, cache_key, failed, fit
+from services.analyzer.ports import Engine, EngineFailed, Examined, Meter, Source
+
+log = structlog.get_logger(__name__)
+
+
+class KeyedLock:
+    """One holder per key: equal contents in hand at once are analysed once, the others find the result kept."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._waiting: Counter[str] = Counter()
+
+    @contextlib.asynccontextmanager
+    async def held(self, key: str) -> AsyncIterator[None]:
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        self._waiting[key] += 1
+        try:
+            async with lock:
+                yield
+        finally:
+            self._waiting[key] -= 1
+            if not self._waiting[key]:
+                del self._locks[key], self._waiting[key]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What analysing needs at hand, and what is on it just now."""
+
+    bus: Bus
+    blobs: Bucket
+    analyses: Bucket
+    engines: Mapping[str, Engine]
+    meter: Meter
+    same_content: KeyedLock = field(default_factory=KeyedLock)
+    in_hand: dict[tuple[str, str], tuple[str, float]] = field(default_factory=dict)
+
+
+async def analyse_file(bench: Bench, delivery: Delivery) -> None:
+    """Give a queued file its one outcome."""
+    queued = delivery.fact
+    if not isinstance(queued, FileQueued):
+        raise Reject(f"expected a queued file, got {queued.type_name}")
+    bench.in_hand[queued.scan_id, queued.key] = (queued.path, time.monotonic())
+    try:
+        await _analyse(bench, queued)
+    finally:
+        bench.in_hand.pop((queued.scan_id, queued.key), None)
+
+
+async def give_up(bench: Bench, delivery: Delivery, reason: str) -> None:
+    """The last delivery failed too: the file has the outcome *failed* rather than none."""
+    queued = delivery.fact
+    assert isinstance(queued, FileQueued)
+    log.error("file_given_up", scan_id=queued.scan_id, path=queued.path, reason=reason, attempts=delivery.attempt)
+    await bench.bus.publish([failed(queued, FailReason.EXHAUSTED, reason, attempts=delivery.attempt)])
+
+
+async def _analyse(bench: Bench, queued: FileQueued) -> None:
+    engine = bench.engines.get(queued.engine)
+    if engine is None:
+        detail = f"no engine named {queued.engine!r} is configured here"
+        await bench.bus.publish([failed(queued, FailReason.ENGINE_ERROR, detail)])
+        return
+    content = await bench.blobs.get(queued.content_hash)
+    if content is None:
+        detail = "its content is no longer kept; scan again"
+        await bench.bus.publish([failed(queued, FailReason.CONTENT_MISSING, detail)])
+        return
+    source = Source(path=queued.path, content=content, content_hash=queued.content_hash)
+    try:
+        kept = await _analysed_once(bench, engine, source, queued)
+    except EngineFailed as error:
+        await bench.bus.publish([failed(queued, FailReason(error.reason), str(error))])
+        return
+    await bench.bus.publish([analyzed(queued, kept)])
+
+
+async def _analysed_once(bench: Bench, engine: Engine, source: Source, queued: FileQueued) -> KeptAnalysis:
+    """The kept result, or a new one that is kept before anybody hears of it."""
+    key = cache_key(source.content_hash, engine=engine.name, version=engine.version, identity=engine.identity(source))
+    async with bench.same_content.held(key):
+        found = await bench.analyses.get(key)
+        if found is not None:
+            return KeptAnalysis.model_validate_json(found)
+        started = time.monotonic()
+        examined = await _examine(bench, engine, source, queued)
+        kept = KeptAnalysis(
+            analysis=fit(examined.analysis),
+            usage=examined.usage,
+            cost=examined.cost,
+            duration_seconds=round(time.monotonic() - started, 6),
+            scan_id=queued.scan_id,
+            key=queued.key,
+        )
+        if kept.analysis.outcome == "complete":
+            await bench.analyses.put(key, kept.model_dump_json().encode())
+        return kept
+
+
+async def _examine(bench: Bench, engine: Engine, source: Source, queued: FileQueued) -> Examined:
+    worst = engine.worst_case_ticks(source)
+    if worst:
+        await bench.meter.reserve(queued, worst)
+    return await engine.analyse(source)
+
+
+async def describe_engines(bench: Bench, preferred: str, question: DescribeEngines) -> Engines:
+    """Which engines there are, and which of them ``auto`` means."""
+    return Engines(engines={name: engine.version for name, engine in bench.engines.items()}, preferred=preferred)
+
+
+async def show_what_is_in_hand(bench: Bench, *, every: float = 0.25) -> None:
+    """Shout the files in hand, scan by scan, for whoever watches. Runs until it is cancelled."""
+    shown: set[str] = set()
+    while True:
+        await asyncio.sleep(every)
+        now = time.monotonic()
+        scans: dict[str, list[FileInHand]] = {scan_id: [] for scan_id in shown}
+        for (scan_id, _), (path, since) in list(bench.in_hand.items()):
+            seconds = round(now - since, 3)
+            scans.setdefault(scan_id, []).append(FileInHand(scan_id=scan_id, path=path, seconds=seconds))
+        for scan_id, files in scans.items():
+            longest = sorted(files, key=lambda file: -file.seconds)[:32]
+            with contextlib.suppress(Retry):
+                await bench.bus.shout(f"live.analyzer.{scan_id}", InHand(files=longest).model_dump_json().encode())
+        shown = {scan_id for scan_id, files in scans.items() if files}

@@ -1,0 +1,89 @@
+"""Taking turns: one subscription a scan, as scans come and go, all sharing the slots of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import structlog
+
+from libs.bus.api import Bus, Consumer, Exhausted, Handler, Slots, Subscription
+from libs.events.differ import ScanStarted
+from libs.events.subjects import analyze_consumer, pattern
+
+log = structlog.get_logger(__name__)
+
+CONSUMER_PREFIX = analyze_consumer("")
+LOOK_AGAIN = 5.0
+"""Seconds between looks at the list of consumers, for whatever the facts did not say."""
+
+
+class Turns:
+    """The subscriptions to the active scans. Nobody assigns scans: whoever is there joins each scan's consumer."""
+
+    def __init__(self, bus: Bus, handler: Handler, exhausted: Exhausted, *, parallel: int) -> None:
+        self._bus = bus
+        self._handler = handler
+        self._exhausted = exhausted
+        self._parallel = parallel
+        self._slots = Slots(parallel)
+        self._open: dict[str, tuple[Subscription, AsyncExitStack]] = {}
+        self._reconciling = asyncio.Lock()
+
+    async def reconcile(self) -> None:
+        """Join the consumers that are there, leave those that are gone."""
+        async with self._reconciling:
+            present = {state.name for state in await self._bus.consumers(CONSUMER_PREFIX)}
+            for name in present - self._open.keys():
+                await self._join(name)
+            for name, (subscription, _) in list(self._open.items()):
+                if subscription.gone or name not in present:
+                    await self._leave(name)
+
+    async def _join(self, name: str) -> None:
+        stack = AsyncExitStack()
+        consumer = Consumer(name=name, filters=(), max_in_flight=self._parallel)
+        subscription = await stack.enter_async_context(
+            self._bus.consume(consumer, self._handler, exhausted=self._exhausted, slots=self._slots)
+        )
+        self._open[name] = (subscription, stack)
+        log.info("scan_joined", consumer=name)
+
+    async def _leave(self, name: str) -> None:
+        _, stack = self._open.pop(name)
+        await stack.aclose()
+        log.info("scan_left", consumer=name)
+
+    async def leave_all(self) -> None:
+        """Stop consuming; what is in hand is finished or handed back."""
+        async with asyncio.TaskGroup() as group:
+            for name in list(self._open):
+                group.create_task(self._leave(name))
+
+
+@contextlib.asynccontextmanager
+async def taking_turns(turns: Turns, bus: Bus) -> AsyncIterator[None]:
+    """Keep the subscriptions in step with the scans while the context is open."""
+    async with bus.follow(pattern(ScanStarted.token)) as started:
+        await turns.reconcile()
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_join_started(turns, started)), group.create_task(_look_again(turns))]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+        await turns.leave_all()
+
+
+async def _join_started(turns: Turns, started: AsyncIterator[object]) -> None:
+    async for _ in started:
+        await turns.reconcile()
+
+
+async def _look_again(turns: Turns) -> None:
+    while True:
+        await asyncio.sleep(LOOK_AGAIN)
+        await turns.reconcile()
