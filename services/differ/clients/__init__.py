@@ -1,0 +1,1 @@
+"""git and the file system, spoken to with nothing of a repository's own configuration in force."""

@@ -1,0 +1,1 @@
+"""What the differ decides from arguments alone: which files are listed, why others are not, and in which order."""

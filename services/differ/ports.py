@@ -1,0 +1,103 @@
+"""What the differ needs of git: bare mirrors of its own, read by plumbing, safe with any repository.
+
+A scan is a tree. ``snapshot`` fetches, and fixes what is to be scanned as one tree id in the mirror; everything
+else is a function of such ids, so a listing that is repeated after a crash is the same listing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.differ.domain.tree import Attributes, Change, Entry
+
+
+class RepositoryProblem(Exception):
+    """The repository cannot be scanned as asked. One sentence for a person, and what mends it where that is known.
+
+    ``passing``: it may work later with nothing changed (network, time limit).
+    """
+
+    def __init__(self, reason: str, *, mend: str = "", passing: bool = False) -> None:
+        super().__init__(reason if not mend else f"{reason}: {mend}")
+        self.reason = reason
+        self.mend = mend
+        self.passing = passing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What is scanned. ``commit`` is None for a work tree that has no commits yet."""
+
+    commit: str | None
+    tree: str
+    branch: str | None
+    uncommitted: bool = False
+    shallow: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    """A revision as objects of the mirror."""
+
+    commit: str
+    tree: str
+
+
+Contents = list[tuple[str, bytes | None]]
+"""Object ids with their content; None: missing in the repository, not a blob, or larger than was asked for."""
+
+
+class Mirrors(Protocol):
+    """A folder of bare mirrors, one per location. A location is an absolute path or a URL, credentials included.
+
+    Everything is bounded in time and output. Every method may raise RepositoryProblem.
+    """
+
+    async def snapshot(self, location: str, branch: str | None, *, scan_id: str) -> Snapshot:
+        """Fetch, fix what is to be scanned and keep it for this scan.
+
+        A local work tree and no branch: what is on disk, uncommitted and untracked files included, ignored ones not.
+        Otherwise the branch, or the repository's own default, as committed.
+        """
+
+    async def list_tree(self, location: str, tree: str) -> list[Entry]:
+        """Every path of the tree, once each, in git's order."""
+
+    async def compare(self, location: str, base_tree: str, tree: str) -> list[Change]:
+        """What differs, once per path, renames found."""
+
+    def read(self, location: str, oids: Sequence[str], *, most: int) -> AsyncIterator[Contents]:
+        """The content of each distinct id, in the order asked, in batches of some hundred KiB.
+
+        Blobs of more than ``most`` bytes are not loaded.
+        """
+
+    async def churn(self, location: str, commit: str) -> dict[bytes, int]:
+        """How many of the latest commits touched each path; what could be counted in about a second."""
+
+    async def attributes(self, location: str, tree: str, paths: Sequence[bytes]) -> Mapping[bytes, Attributes]:
+        """What the tree's ``.gitattributes`` say; paths they say nothing of are absent."""
+
+    async def resolve(self, location: str, revision: str, *, head: str | None = None) -> Revision:
+        """A commit id, branch, tag or ``HEAD~3`` as a person writes it; ``head`` is what HEAD means (a snapshot's commit).
+
+        The result is fetched if need be, and kept for as long as some kept scan or fetched branch reaches it.
+        """
+
+    async def is_ancestor(self, location: str, older: str, newer: str) -> bool:
+        """Whether history leads from the newer commit back to the older; False too when one is not there (any more)."""
+
+    async def holds(self, location: str, tree: str) -> bool:
+        """Whether the mirror has this tree (an old base may have gone with its mirror)."""
+
+    async def keep(self, location: str, scan_id: str, *, tree: str, commit: str | None = None) -> None:
+        """Protect a tree (and a commit) under this scan's name from being collected."""
+
+    async def release(self, location: str, scan_id: str) -> None:
+        """Let go of what was kept for this scan; no error when nothing was."""
+
+    async def remove(self, location: str) -> None:
+        """Delete the mirror; no error when there is none."""
