@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
 from tests.servers.nats import running_nats
+from tests.servers.postgres import TestDatabase, fresh_database, running_postgres
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +15,29 @@ def nats_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A NATS server with JetStream; its stream is shared, so use a scan id of your own."""
     with running_nats(tmp_path_factory.mktemp("nats")) as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server's superuser URL, one server a worker. Take ``database_url`` unless you need the server."""
+    with running_postgres() as server:
+        yield server.url
+
+
+@pytest.fixture
+async def test_database(postgres_url: str) -> AsyncIterator[TestDatabase]:
+    """A database of the test's own with the schemas ``differ``, ``ledger`` and ``reviewer``, all empty."""
+    async with fresh_database(postgres_url, "differ", "ledger", "reviewer") as database:
+        yield database
+
+
+@pytest.fixture
+def database_url(test_database: TestDatabase) -> str:
+    """The URL for ``open_database(database_url, "ledger")``: empty schemas, dropped afterwards."""
+    return test_database.url
+
+
+@pytest.fixture
+def fresh_schema(test_database: TestDatabase) -> Callable[[str], Awaitable[str]]:
+    """``await fresh_schema(name)`` makes that schema in the test's database and returns the URL to open it with."""
+    return test_database.fresh_schema
