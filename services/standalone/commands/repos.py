@@ -1,0 +1,96 @@
+"""``strandline repos``: what is registered, and how often it is scanned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from libs.questions.differ import Repositories, Repository
+from services.standalone.commands.reach import Place, absolute_location, data_option, reach, runs
+from services.standalone.commands.results import pick_repository
+from services.standalone.commands.scan import Dollars
+from services.standalone.show.money import dollars
+from services.standalone.show.safe import safe
+
+ENGINES = click.Choice(["static", "llm", "auto"])
+
+
+@click.group()
+def repos() -> None:
+    """Registered repositories."""
+
+
+@repos.command("add")
+@click.argument("location")
+@click.option("--branch")
+@click.option("--every", "interval_seconds", type=click.IntRange(min=60), metavar="SECONDS", help="Scan so often.")
+@click.option("--budget", "budget_ticks", type=Dollars(), metavar="USD", help="The most one scan may spend.")
+@click.option("--engine", type=ENGINES, default="auto")
+@data_option
+@runs
+async def add(place: Place, location: str, **wish: Any) -> None:
+    """Register a repository without scanning it now."""
+    body = {"location": absolute_location(location)}
+    body |= {name: value for name, value in wish.items() if value is not None}
+    async with reach(place) as client:
+        repository = await client.ask(Repository, "POST", "/repositories", json=body)
+    click.echo(repository.id)
+
+
+@repos.command("list")
+@click.option("--json", "json_output", is_flag=True)
+@data_option
+@runs
+async def list_(place: Place, json_output: bool) -> None:
+    """What is registered."""
+    async with reach(place) as client:
+        answer = await client.ask(Repositories, "GET", "/repositories")
+    if json_output:
+        click.echo(answer.model_dump_json(indent=1))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("id", "location", "branch", "every", "budget", "on", "last scan"):
+        table.add_column(column)
+    for repository in answer.repositories:
+        table.add_row(
+            repository.id,
+            escape(safe(repository.location)),
+            escape(safe(repository.branch or "")),
+            f"{repository.interval_seconds} s" if repository.interval_seconds else "",
+            dollars(repository.budget_ticks, places=2) if repository.budget_ticks is not None else "",
+            "yes" if repository.enabled else "no",
+            repository.last_scan_id or "",
+        )
+    Console(highlight=False).print(table)
+
+
+@repos.command("set")
+@click.argument("repository")
+@click.option("--every", "interval_seconds", type=click.IntRange(min=0), metavar="SECONDS", help="0: only when asked.")
+@click.option("--budget", "budget_ticks", type=Dollars(), metavar="USD")
+@click.option("--engine", type=ENGINES)
+@click.option("--on/--off", "enabled", default=None)
+@data_option
+@runs
+async def set_(place: Place, repository: str, **wish: Any) -> None:
+    """Change a repository's settings."""
+    async with reach(place) as client:
+        chosen = await pick_repository(client, repository)
+        body = {name: value for name, value in wish.items() if value is not None}
+        await client.ask(Repository, "PATCH", f"/repositories/{chosen.id}", json=body)
+
+
+@repos.command("remove")
+@click.argument("repository")
+@data_option
+@runs
+async def remove(place: Place, repository: str) -> None:
+    """Forget a repository and its mirror; published facts stay."""
+    async with reach(place) as client:
+        chosen = await pick_repository(client, repository)
+        await client.ask(Repository, "DELETE", f"/repositories/{chosen.id}")
+    click.echo(f"removed {chosen.id}")

@@ -1,0 +1,113 @@
+"""A person's word on scans: how they are, pause, resume, cancel, finish, review again."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from libs.events.reviewer import ReviewCompleted
+from libs.questions.ledger import Progress, Scans
+from services.standalone.commands.reach import Place, data_option, reach, runs
+from services.standalone.commands.scan import Dollars, follow_to_the_end
+from services.standalone.show.money import dollars
+from services.standalone.show.safe import safe
+
+
+@click.command()
+@click.argument("scan_id", required=False)
+@click.option("--json", "json_output", is_flag=True)
+@data_option
+@runs
+async def status(place: Place, scan_id: str | None, json_output: bool) -> None:
+    """How a scan stands, or the latest scans."""
+    async with reach(place) as client:
+        if scan_id:
+            scans = [await client.ask(Progress, "GET", f"/scans/{scan_id}")]
+        else:
+            scans = (await client.ask(Scans, "GET", "/scans", params={"limit": 20})).scans
+    if json_output:
+        click.echo(Scans(scans=scans).model_dump_json(indent=1))
+    elif not scans:
+        click.echo("No scans yet: strandline scan PATH|URL")
+    else:
+        Console(highlight=False).print(_table(scans))
+
+
+@click.command()
+@click.argument("scan_id")
+@data_option
+@runs
+async def pause(place: Place, scan_id: str) -> None:
+    """Hand out no further files of a scan; those in hand are finished."""
+    async with reach(place) as client:
+        _say(await client.ask(Progress, "POST", f"/scans/{scan_id}/pause"))
+
+
+@click.command()
+@click.argument("scan_id")
+@click.option("--budget", "budget_ticks", type=Dollars(), metavar="USD", help="Another budget for the scan.")
+@data_option
+@runs
+async def resume(place: Place, scan_id: str, budget_ticks: int | None) -> None:
+    """Go on with a halted scan, and follow it to its end."""
+    async with reach(place, analysing=True) as client:
+        body = {} if budget_ticks is None else {"budget_ticks": budget_ticks}
+        await client.ask(Progress, "POST", f"/scans/{scan_id}/resume", json=body)
+        await follow_to_the_end(client, scan_id)
+
+
+@click.command()
+@click.argument("scan_id")
+@data_option
+@runs
+async def cancel(place: Place, scan_id: str) -> None:
+    """End a scan; what was not reached stays unreached."""
+    async with reach(place) as client:
+        _say(await client.ask(Progress, "POST", f"/scans/{scan_id}/cancel"))
+
+
+@click.command()
+@click.argument("scan_id")
+@data_option
+@runs
+async def finish(place: Place, scan_id: str) -> None:
+    """Complete a halted scan as it is; its review is marked partial."""
+    async with reach(place) as client:
+        _say(await client.ask(Progress, "POST", f"/scans/{scan_id}/finish"))
+
+
+@click.command()
+@click.argument("scan_id")
+@data_option
+@runs
+async def review(place: Place, scan_id: str) -> None:
+    """Make a scan's review again."""
+    async with reach(place) as client:
+        made = await client.ask(ReviewCompleted, "POST", f"/scans/{scan_id}/review")
+    click.echo(safe(made.summary))
+    click.echo(f"{made.tasks} tasks: strandline tasks {made.repository_id}")
+
+
+def _say(progress: Progress) -> None:
+    click.echo(
+        f"scan {progress.scan_id}: {progress.status or progress.state}, "
+        f"{progress.accounted}/{progress.coverage.total} files, {dollars(progress.settled_ticks)}"
+    )
+
+
+def _table(scans: list[Progress]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("scan", "repository", "state", "files", "cost", "requested"):
+        table.add_column(column)
+    for progress in scans:
+        state = progress.status or progress.state
+        table.add_row(
+            progress.scan_id,
+            safe(progress.repository or progress.repository_id),
+            f"{state} ({progress.halt_reason})" if progress.halt_reason else state,
+            f"{progress.accounted}/{progress.coverage.total}",
+            dollars(progress.settled_ticks),
+            progress.requested_at.strftime("%Y-%m-%d %H:%M:%S") if progress.requested_at else "",
+        )
+    return table

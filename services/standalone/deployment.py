@@ -1,0 +1,58 @@
+"""The whole system in this process: embedded servers, every service on one bus, the API on a unix socket."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from libs.bus.jetstream import connect
+from pydantic import SecretStr
+
+from libs.bus.api import Bus
+from libs.runtime.serve import Checks, http_server
+from services.analyzer.__main__ import open_analyzer
+from services.analyzer.settings import Settings as AnalyzerSettings
+from services.console.http.app import make_app
+from services.differ.__main__ import open_differ
+from services.differ.settings import Settings as DifferSettings
+from services.ledger.__main__ import open_ledger
+from services.ledger.settings import Settings as LedgerSettings
+from services.reviewer.__main__ import open_reviewer
+from services.reviewer.settings import Settings as ReviewerSettings
+from services.standalone.embedded.directory import Holding
+from services.standalone.embedded.servers import Servers, embedded_servers
+
+OpenAnalyzer = AbstractAsyncContextManager[Checks]
+
+
+@contextlib.asynccontextmanager
+async def open_deployment(holding: Holding, *, analysing: bool = True) -> AsyncIterator[Bus]:
+    """Everything, on the data directory that is held. Without ``analysing`` queued files stay queued."""
+    async with AsyncExitStack() as stack:
+        servers = await stack.enter_async_context(embedded_servers(holding.path))
+        bus = await stack.enter_async_context(connect(servers.nats_url, name="standalone"))
+        for service in _services(holding.path, servers, bus, analysing=analysing):
+            await stack.enter_async_context(service)
+        await stack.enter_async_context(http_server(make_app(bus), unix_socket=str(holding.socket)))
+        yield bus
+
+
+def _services(data: Path, servers: Servers, bus: Bus, *, analysing: bool) -> list[AbstractAsyncContextManager[Checks]]:
+    def settings(service: str, **more: Any) -> dict[str, Any]:
+        return {
+            "nats_url": SecretStr(servers.nats_url),
+            "database_url": SecretStr(servers.database_url(service)),
+            **more,
+        }
+
+    opened: list[AbstractAsyncContextManager[Checks]] = [
+        open_ledger(LedgerSettings(**settings("ledger")), bus),
+        open_reviewer(ReviewerSettings(**settings("reviewer")), bus),
+        open_differ(DifferSettings(**settings("differ", mirrors=data / "mirrors")), bus),
+    ]
+    if analysing:
+        opened.append(open_analyzer(AnalyzerSettings(nats_url=SecretStr(servers.nats_url)), bus))
+    return opened
