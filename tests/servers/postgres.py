@@ -19,7 +19,18 @@ from pathlib import Path
 import asyncpg
 
 PATIENCE = 30.0
-CLUSTER = "-U postgres -A trust -E UTF8 --locale=C --locale-provider=builtin --builtin-locale=C.UTF-8 --no-sync".split()
+CLUSTER = [
+    "-U",
+    "postgres",
+    "-A",
+    "trust",
+    "-E",
+    "UTF8",
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--no-sync",
+]
 SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
