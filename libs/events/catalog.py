@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from libs.events.analyzer import FileAnalyzed, FileFailed
-from libs.events.differ import FileQueued, FileRemoved, FileSkipped, ScanRequested, ScanStarted
+from libs.events.differ import FileQueued, FileRemoved, FileSkipped, ScanFailed, ScanRequested, ScanStarted
 from libs.events.envelope import Fact
 from libs.events.ledger import BudgetWarned, ScanCancelled, ScanCompleted, ScanHalted, ScanResumed
 from libs.events.reviewer import FindingsChanged, ReviewCompleted, TaskChanged, TaskCreated
@@ -13,6 +13,7 @@ from libs.events.reviewer import FindingsChanged, ReviewCompleted, TaskChanged, 
 FACTS: tuple[type[Fact], ...] = (
     ScanRequested,
     ScanStarted,
+    ScanFailed,
     FileQueued,
     FileSkipped,
     FileRemoved,

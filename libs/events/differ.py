@@ -67,6 +67,17 @@ class ScanStarted(Fact):
     warnings: list[str] = Field(default_factory=list)
 
 
+class ScanFailed(Fact):
+    """The repository could not be listed: nothing was queued and nothing will be."""
+
+    type_name: ClassVar[str] = "strandline.scan.failed.v1"
+    token: ClassVar[str] = "failed"
+    source: ClassVar[str] = "differ"
+
+    reason: str = Field(description="One sentence for a person, with the mend where it is known.")
+    failed_at: datetime
+
+
 class FileFact(Fact):
     """A fact about one file; the file key ends its subject."""
 
