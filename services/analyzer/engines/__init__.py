@@ -1,0 +1,1 @@
+"""Engines: each makes a file's content into an analysis."""
