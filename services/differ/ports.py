@@ -6,7 +6,7 @@ else is a function of such ids, so a listing that is repeated after a crash is t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -69,7 +69,7 @@ class Mirrors(Protocol):
     async def compare(self, location: str, base_tree: str, tree: str) -> list[Change]:
         """What differs, once per path, renames found."""
 
-    def read(self, location: str, oids: Sequence[str], *, most: int) -> AsyncIterator[Contents]:
+    def read(self, location: str, oids: Sequence[str], *, most: int) -> AsyncGenerator[Contents, None]:
         """The content of each distinct id, in the order asked, in batches of some hundred KiB.
 
         Blobs of more than ``most`` bytes are not loaded.
@@ -82,7 +82,7 @@ class Mirrors(Protocol):
         """What the tree's ``.gitattributes`` say; paths they say nothing of are absent."""
 
     async def resolve(self, location: str, revision: str, *, head: str | None = None) -> Revision:
-        """A commit id, branch, tag or ``HEAD~3`` as a person writes it; ``head`` is what HEAD means (a snapshot's commit).
+        """A commit id, branch, tag or ``HEAD~3`` as a person writes it; ``head`` is the commit that HEAD means.
 
         The result is fetched if need be, and kept for as long as some kept scan or fetched branch reaches it.
         """
