@@ -111,30 +111,96 @@ class DeadLetter:
 
 
 class Slots:
-    """A bound shared by several subscriptions of one process: who is idle holds one slot, the rest is for the busy.
+    """A bound shared by several subscriptions of one process, who take turns.
 
-    Subscriptions ask ``allowance`` before each pull; the free slots are split evenly among those that are busy.
+    Never more than ``total`` handlers run at once over all of them. One that is idle asks the server for at most
+    one message; those that are busy split the total evenly.
     """
 
     def __init__(self, total: int) -> None:
         if total < 1:
             raise ValueError(f"slots must be at least 1, not {total}")
         self.total = total
-        self._claims: dict[str, int] = {}
+        self._seats: dict[Seat, None] = {}
+        self._waiting: dict[Seat, None] = {}
+        self._running = 0
+        self._busy = 0
 
-    def claim(self, name: str, held: int) -> None:
-        """Say how many messages this subscription holds or has asked for."""
-        self._claims[name] = held
+    @property
+    def running(self) -> int:
+        """Handlers at work just now."""
+        return self._running
 
-    def leave(self, name: str) -> None:
-        """Forget a subscription that has ended."""
-        self._claims.pop(name, None)
+    def join(self, wake: Callable[[], None]) -> Seat:
+        """A seat for one subscription; ``wake`` is called when it may start, or ask for, more."""
+        seat = Seat(self, wake)
+        self._seats[seat] = None
+        return seat
 
-    def allowance(self, name: str) -> int:
-        """How many messages this subscription may hold or ask for now; at least one, so that none starves."""
-        others = sum(held for other, held in self._claims.items() if other != name)
-        share = -(-self.total // max(1, len(self._claims)))
-        return max(1, min(max(share, self.total - others), self.total))
+    def _allowance(self, seat: Seat) -> int:
+        if len(self._seats) == 1:
+            return self.total
+        return -(-self.total // self._busy) if seat.held else 1
+
+    def _hold(self, seat: Seat, held: int) -> None:
+        was, now = bool(seat.held), bool(held)
+        seat.held = held
+        self._busy += now - was
+        if was and not now and self._busy:
+            for other in [other for other in self._seats if other.held]:
+                other.wake()
+
+    def _take(self, seat: Seat) -> bool:
+        if self._running >= self.total:
+            self._waiting[seat] = None
+            return False
+        self._running += 1
+        return True
+
+    def _give_back(self) -> None:
+        self._running -= 1
+        self._serve_waiting()
+
+    def _leave(self, seat: Seat) -> None:
+        self._hold(seat, 0)
+        self._seats.pop(seat, None)
+        self._waiting.pop(seat, None)
+        self._serve_waiting()
+
+    def _serve_waiting(self) -> None:
+        while self._waiting and self._running < self.total:
+            seat = next(iter(self._waiting))
+            del self._waiting[seat]
+            seat.wake()
+
+
+class Seat:
+    """One subscription's part in ``Slots``; ``held`` is how many messages it has in hand."""
+
+    def __init__(self, slots: Slots, wake: Callable[[], None]) -> None:
+        self._slots = slots
+        self.wake = wake
+        self.held = 0
+
+    def allowance(self) -> int:
+        """How many messages this subscription may have in hand or ask for now."""
+        return self._slots._allowance(self)
+
+    def hold(self, held: int) -> None:
+        """Say how many messages are in hand."""
+        self._slots._hold(self, held)
+
+    def take(self) -> bool:
+        """Whether a handler may start now; if not, ``wake`` is called when it is this subscription's turn."""
+        return self._slots._take(self)
+
+    def give_back(self) -> None:
+        """A handler has ended."""
+        self._slots._give_back()
+
+    def leave(self) -> None:
+        """The subscription has ended and none of its handlers runs any more."""
+        self._slots._leave(self)
 
 
 class Bucket(Protocol):
@@ -148,6 +214,9 @@ class Bucket(Protocol):
 
     async def put_all(self, values: Mapping[str, bytes]) -> None:
         """Keep many values, pipelined; returns when every one is stored."""
+
+    async def get_all(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values of those keys that have one, in one go."""
 
 
 class Subscription(Protocol):
@@ -205,7 +274,8 @@ class Bus(Protocol):
         """Like ``consume``, with up to ``most`` deliveries at once, at most ``linger`` seconds after the first.
 
         The whole batch is acknowledged together. Retry hands all of it back. After Reject or a bug its
-        members are tried one by one, so that only the guilty one is kept for a person.
+        members are tried one by one, so that only the guilty one is kept for a person. One batch is handled at
+        a time, the next is gathered meanwhile: ``max_in_flight`` of twice ``most`` keeps both full.
         """
 
     def follow(
@@ -243,8 +313,12 @@ class Bus(Protocol):
         """What was given up, newest first."""
 
     async def redrive(self, sequence: int) -> None:
-        """Deliver a dead letter to its consumer's handlers again and remove it from the dead ones.
+        """Deliver a dead letter to its consumer's handlers again and remove it from the dead ones when it is done.
+
+        Returns when a handler has answered, or after some seconds while it is still at work. What is given up again
+        is a dead letter again, with its new reason.
 
         Raises:
             KeyError: there is no dead letter of that sequence.
+            NoAnswer: nobody consumes under that name just now; it stays where it is.
         """
