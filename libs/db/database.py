@@ -14,9 +14,21 @@ from libs.bus.api import Retry
 log = structlog.get_logger(__name__)
 
 Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
-AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError, TimeoutError)
-"""What a server that stops, starts or cannot be reached looks like."""
+AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+"""What a server says, or leaves unsaid, that stops, starts or has no room."""
+UNREACHABLE = (*AWAY, OSError)
+"""The same while connecting; OSError includes timeouts."""
+STALE = (*UNREACHABLE, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""The same on a connection that broke while it was idle in the pool; asyncpg may notice in the middle of BEGIN."""
 CONTENDED = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+
+FIRST_DELAY = 0.05
 
 
 class Database:
@@ -34,42 +46,77 @@ class Database:
         Raises:
             Retry: the server went away, or another transaction was in the way, before the commit was confirmed.
         """
-        connection = await self._acquire()
+        connection, transaction = await self._begin()
         try:
-            async with connection.transaction():
+            try:
                 yield connection
+            except BaseException:
+                with contextlib.suppress(*STALE):
+                    await transaction.rollback()
+                raise
+            await transaction.commit()
         except AWAY as error:
             raise Retry(f"PostgreSQL went away: {type(error).__name__}", after=0.5) from error
         except CONTENDED as error:
             raise Retry(f"PostgreSQL is contended: {type(error).__name__}", after=0.05) from error
+        except (OSError, asyncpg.InterfaceError) as error:
+            # These may as well come from the caller's own files, sockets or mistakes, which are not ours to answer.
+            if not (_is_broken(connection) or isinstance(error, TimeoutError)):
+                raise
+            raise Retry(f"PostgreSQL went away: {type(error).__name__}", after=0.5) from error
         finally:
-            with contextlib.suppress(*AWAY):
-                await self._pool.release(connection)
+            await self._release(connection)
 
     async def reachable(self) -> bool:
         """Whether a query is answered just now; for readiness."""
         try:
             async with asyncio.timeout(2), self._pool.acquire() as connection:
                 return bool(await connection.fetchval("SELECT true"))
-        except AWAY:
+        except STALE:
             return False
 
-    async def _acquire(self) -> asyncpg.pool.PoolConnectionProxy:
-        delay = 0.05
+    async def _begin(self) -> tuple[asyncpg.pool.PoolConnectionProxy, asyncpg.transaction.Transaction]:
+        """A connection with a transaction on it. Nothing has been said in it yet, so trying again is safe."""
+        delay = FIRST_DELAY
         while True:
             try:
-                connection = await self._pool.acquire()
-            except AWAY as error:
+                begun = await self._try_to_begin()
+            except STALE as error:
                 if self._pool.is_closing():
                     raise
-                if delay == 0.05:
+                if delay == FIRST_DELAY:
                     log.warning("database_unreachable", error=type(error).__name__)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 2.0)
             else:
-                if delay > 0.05:
+                if delay > FIRST_DELAY:
                     log.info("database_back")
-                return connection
+                return begun
+
+    async def _try_to_begin(self) -> tuple[asyncpg.pool.PoolConnectionProxy, asyncpg.transaction.Transaction]:
+        connection = await self._pool.acquire()
+        try:
+            transaction = connection.transaction()
+            await transaction.start()
+        except asyncpg.InternalClientError:
+            connection.terminate()
+            await self._release(connection)
+            raise
+        except BaseException:
+            await self._release(connection)
+            raise
+        return connection, transaction
+
+    async def _release(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
+        with contextlib.suppress(*STALE):
+            await self._pool.release(connection)
+
+
+def _is_broken(connection: asyncpg.pool.PoolConnectionProxy) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True  # The pool has taken it back, which it does when the server closed it.
 
 
 @contextlib.asynccontextmanager
@@ -104,7 +151,7 @@ async def _create_pool(url: str, schema: str, *, connections: int, patience: flo
                 command_timeout=60,
                 server_settings={"search_path": schema, "application_name": f"strandline-{schema}"},
             )
-        except AWAY as error:
+        except UNREACHABLE as error:
             if patience is not None and asyncio.get_running_loop().time() - started > patience:
                 raise
             if not said:

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import socket
 import stat
 import tempfile
 from collections.abc import AsyncIterator
@@ -23,7 +24,7 @@ LAYOUT = 1
 """Grows when an older version could not use the directory any more."""
 SOCKET_LIMIT = 100
 """Bytes in a unix socket's path that work everywhere (104 with the final zero on macOS, 108 on Linux)."""
-PATIENCE = 2.0
+PATIENCE = 5.0
 _held_by_us: set[Path] = set()
 """The lock is the process's, not the file descriptor's, so a process has to remember what it holds."""
 
@@ -46,8 +47,10 @@ class Held(Exception):
 
 
 @contextlib.asynccontextmanager
-async def hold_directory(path: Path) -> AsyncIterator[Holding]:
+async def hold_directory(path: Path, *, patience: float = PATIENCE) -> AsyncIterator[Holding]:
     """Make the directory (0700) if need be and hold it until the block is left; the system lets go when we die.
+
+    A holder whose socket does not answer is starting, stopping or dying: it gets ``patience`` seconds.
 
     Raises:
         Held: another live process holds it.
@@ -55,7 +58,7 @@ async def hold_directory(path: Path) -> AsyncIterator[Holding]:
     """
     with explained(path):
         path = _make(path)
-        lock = await _lock(path)
+        lock = await _lock(path, patience)
     try:
         with explained(path):
             directory = _take(path)
@@ -100,8 +103,8 @@ def write_atomically(path: Path, text: str) -> None:
     new.replace(path)
 
 
-def _fits(socket: Path) -> bool:
-    return len(os.fsencode(socket)) < SOCKET_LIMIT and not set('",\\') & set(str(socket))
+def _fits(path: Path) -> bool:
+    return len(os.fsencode(path)) < SOCKET_LIMIT and not set('",\\') & set(str(path))
 
 
 def _make(path: Path) -> Path:
@@ -114,14 +117,14 @@ def _make(path: Path) -> Path:
     return path
 
 
-async def _lock(path: Path) -> int:
+async def _lock(path: Path, patience: float) -> int:
     """Take the lock, or learn who has it.
 
     POSIX record locks rather than flock: a worker that we forked would share a flock and keep it after our death.
     """
-    deadline = asyncio.get_running_loop().time() + PATIENCE
+    deadline = asyncio.get_running_loop().time() + patience
     if path in _held_by_us:
-        raise Held(path, pid=os.getpid(), socket=_socket(path))
+        raise Held(path, pid=os.getpid(), socket=_socket_of(path))
     lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         while True:
@@ -130,34 +133,40 @@ async def _lock(path: Path) -> int:
                 _held_by_us.add(path)
                 return lock
             held = _holder(path)
-            if held is not None:
+            if _answers(held.socket) or asyncio.get_running_loop().time() > deadline:
                 raise held
-            if asyncio.get_running_loop().time() > deadline:
-                raise Held(path, pid=None, socket=None)
             await asyncio.sleep(0.02)
     except BaseException:
         os.close(lock)
         raise
 
 
-def _holder(path: Path) -> Held | None:
-    """Who says it holds the directory; none while a new holder has not said it yet."""
+def _holder(path: Path) -> Held:
+    """Who says it holds the directory; nobody knows while a new holder has not said it yet."""
     try:
         holder = json.loads((path / "holder.json").read_text())
-        if psutil.Process(holder["pid"]).create_time() != holder["started"]:
-            return None
-        return Held(path, pid=holder["pid"], socket=Path(holder["socket"]))
+        if psutil.Process(holder["pid"]).create_time() == holder["started"]:
+            return Held(path, pid=holder["pid"], socket=Path(holder["socket"]))
     except (OSError, ValueError, LookupError, TypeError, psutil.Error):
-        return None
+        pass
+    return Held(path, pid=None, socket=None)
 
 
-def _socket(path: Path) -> Path:
+def _answers(path: Path | None) -> bool:
+    if path is None:
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(str(path)) == 0
+
+
+def _socket_of(path: Path) -> Path:
     return socket_directory(path / "run", "strandline.sock") / "strandline.sock"
 
 
 def _take(path: Path) -> Holding:
     _check_layout(path / "layout")
-    directory = Holding(path=path, socket=_socket(path))
+    directory = Holding(path=path, socket=_socket_of(path))
     # A directory of its own: servers open their sockets for everybody, and as root ours can be walked through.
     make_private(directory.socket.parent)
     directory.socket.unlink(missing_ok=True)
