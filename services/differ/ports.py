@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
+from libs.events.differ import ScanRequested
+from libs.questions.differ import ChangeRepository, RegisterRepository, Repository
+from services.differ.domain.plan import Plan
 from services.differ.domain.tree import Attributes, Change, Entry
 
 
@@ -101,3 +105,82 @@ class Mirrors(Protocol):
 
     async def remove(self, location: str) -> None:
         """Delete the mirror; no error when there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """A scan as the differ sees it; ``plan`` is fixed once it has been made."""
+
+    id: str
+    repository_id: str
+    state: str
+    request: ScanRequested
+    plan: Plan | None
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """What a scan is compared with: the tree and commit of the last scan that covered everything."""
+
+    scan_id: str
+    tree: str
+    commit: str | None
+
+
+class Repositories(Protocol):
+    """What the differ keeps of repositories and scans. Every method may raise Retry while the database is away."""
+
+    async def register(self, repository_id: str, question: RegisterRepository) -> Repository:
+        """Add the repository, or return the one that has this location and branch."""
+
+    async def repository(self, repository_id: str) -> Repository | None:
+        """The repository, credentials included."""
+
+    async def repositories(self) -> list[Repository]:
+        """All of them, by location."""
+
+    async def change(self, question: ChangeRepository) -> None:
+        """Change what the question names."""
+
+    async def remove(self, repository_id: str) -> None:
+        """Forget the repository and its scans."""
+
+    async def due(self, now: datetime) -> list[str]:
+        """Repositories whose interval has passed; each is handed out once an interval, to one replica."""
+
+    async def request(self, request: ScanRequested, *, again: bool) -> Scan | None:
+        """Keep a request as the repository's active scan, or return the one that already is.
+
+        ``again`` asks the active one to be followed by another. None: the request became the active scan.
+        """
+
+    async def untold(self) -> list[ScanRequested]:
+        """Requests that may have been kept but not published yet."""
+
+    async def scan(self, scan_id: str) -> Scan | None:
+        """One scan, or None."""
+
+    async def keep_plan(self, scan_id: str, plan: Plan) -> Plan:
+        """Fix what a scan lists. The first plan stays; that one is returned."""
+
+    async def activate(self, scan_id: str) -> None:
+        """The listing is published."""
+
+    async def fail(self, scan_id: str, problem: str) -> None:
+        """The listing is impossible, and why."""
+
+    async def complete(self, scan_id: str, *, covered: bool) -> bool:
+        """The scan is over. Returns whether another one was asked for meanwhile."""
+
+    async def base(self, repository_id: str, engine_digest: str) -> Base | None:
+        """The last scan that covered everything with the same engine and settings."""
+
+    async def last_tree(self, repository_id: str) -> str | None:
+        """The tree of the last scan that covered everything, whatever the engine was."""
+
+    async def superseded(self, repository_id: str, scan_id: str) -> list[str]:
+        """Scans before this one whose trees are needed no more."""
+
+    async def active_count(self) -> int:
+        """How many scans are active now."""

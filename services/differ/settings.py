@@ -19,4 +19,7 @@ class Settings(DatabaseSettings):
     blob_days: int = Field(7, ge=1, description="How long contents are kept for analyzers.")
     active_scans: int = Field(200, ge=1, le=1500, description="More than so many wait as requests.")
     max_file_size: int = Field(1024 * 1024, ge=1, description="Bytes; larger files are skipped as too_large.")
-    allow_file_urls: bool = Field(False, description="Allow file:// addresses; plain local paths are always allowed.")
+    exclude: tuple[str, ...] = Field((), description="Patterns as in .gitignore, for every repository.")
+    protocols: tuple[str, ...] = Field(
+        ("https", "ssh"), description="Of addresses, e.g. also file; plain local paths are always allowed."
+    )

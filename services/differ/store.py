@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +10,8 @@ import asyncpg
 from libs.db.database import Database
 from libs.events.differ import ScanRequested
 from libs.questions.differ import ChangeRepository, RegisterRepository, Repository
-from services.differ.plan import Plan
+from services.differ.domain.plan import Plan
+from services.differ.ports import Base, Scan
 
 REPOSITORY = """
 SELECT r.id, r.location, r.branch, r.enabled, r.interval_seconds, r.budget_ticks, r.engine, r.registered_at,
@@ -73,27 +73,6 @@ SUPERSEDED = """
 SELECT id FROM scans WHERE repository_id = $1 AND tree IS NOT NULL AND state IN ('completed', 'failed') AND id < $2
 """
 ACTIVE_COUNT = "SELECT count(*) FROM scans WHERE state = 'active'"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scan:
-    """A scan as the differ sees it; ``plan`` is fixed once it has been made."""
-
-    id: str
-    repository_id: str
-    state: str
-    request: ScanRequested
-    plan: Plan | None
-    problem: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Base:
-    """What a scan is compared with: the tree and commit of the last scan that covered everything."""
-
-    scan_id: str
-    tree: str
-    commit: str | None
 
 
 class PostgresRepositories:

@@ -1,0 +1,1 @@
+"""What the differ does: for a question about repositories, a requested scan, and a scan whose state changed."""

@@ -1,0 +1,58 @@
+"""What becomes of a scan's queue: paused, resumed, deleted, and which scan is the next one's base."""
+
+from __future__ import annotations
+
+from libs.bus.api import Delivery, NoAnswer, Refused, Reject, Retry
+from libs.events.ledger import ScanCancelled, ScanCompleted, ScanHalted, ScanResumed
+from libs.events.subjects import analyze_consumer
+from libs.questions.differ import RequestScan
+from libs.questions.ledger import GetProgress
+from services.differ.handlers.desk import Desk
+from services.differ.handlers.requests import request_scan
+
+
+async def follow_state(desk: Desk, delivery: Delivery) -> None:
+    """A scan was halted, resumed, cancelled or completed: bring its consumer into the state the ledger has now.
+
+    Facts may come late or out of order; asking makes the last word count.
+    """
+    fact = delivery.fact
+    if isinstance(fact, ScanCompleted):
+        await _close(desk, fact)
+    elif isinstance(fact, ScanHalted | ScanResumed | ScanCancelled):
+        await align_consumer(desk, fact.scan_id)
+    else:
+        raise Reject(f"the differ does not hear {fact.type_name}")
+
+
+async def align_consumer(desk: Desk, scan_id: str) -> None:
+    """Pause, resume or delete the scan's consumer as its present state asks."""
+    try:
+        progress = await desk.bus.ask(GetProgress(scan_id=scan_id))
+    except (NoAnswer, Refused) as error:
+        raise Retry(f"the ledger does not say how scan {scan_id} stands: {error}", after=0.5) from error
+    consumer = analyze_consumer(scan_id)
+    if progress.state == "halted":
+        await desk.bus.pause_consumer(consumer)
+    elif progress.state in ("cancelled", "completed"):
+        await desk.bus.delete_consumer(consumer)
+    else:
+        await desk.bus.resume_consumer(consumer)
+
+
+async def _close(desk: Desk, fact: ScanCompleted) -> None:
+    """The scan is over: its queue goes, and if it covered everything it is the next one's base."""
+    await desk.bus.delete_consumer(analyze_consumer(fact.scan_id))
+    scan = await desk.store.scan(fact.scan_id)
+    if scan is None:
+        return
+    covered = fact.coverage.failed == 0 and fact.coverage.unreached == 0
+    again = await desk.store.complete(fact.scan_id, covered=covered)
+    repository = await desk.store.repository(fact.repository_id)
+    if repository is None:
+        return
+    if covered:
+        for older in await desk.store.superseded(fact.repository_id, fact.scan_id):
+            await desk.mirrors.release(repository.location, older)
+    if again:
+        await request_scan(desk, RequestScan(repository_id=fact.repository_id, requested_by="follow-up"))

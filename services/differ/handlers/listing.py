@@ -1,0 +1,202 @@
+"""A requested scan: fix what it lists, keep that, put the contents where analyzers find them, and tell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import structlog
+
+from libs.bus.api import Consumer, Delivery, NoAnswer, Refused, Reject, Retry
+from libs.events.differ import FileQueued, ScanFailed, ScanRequested, ScanStarted
+from libs.events.subjects import analyze_consumer, pattern
+from libs.questions.analyzer import DescribeEngines
+from services.differ.domain.listing import Candidates, FileFacts, Listing, ListingBuilder, candidates
+from services.differ.domain.location import public_address
+from services.differ.domain.plan import Plan, engine_digest
+from services.differ.domain.scan_settings import SETTINGS_PATH, BadSettings, ScanSettings, parse_settings
+from services.differ.domain.tree import Change, Entry
+from services.differ.handlers.desk import Desk, known_repository
+from services.differ.handlers.following import align_consumer
+from services.differ.ports import RepositoryProblem, Snapshot
+
+log = structlog.get_logger(__name__)
+
+PARALLEL = 1000
+"""Files of one scan in hand at once over all analyzers, where nobody says otherwise."""
+AT_ONCE = 2000
+"""Facts made and published in one go."""
+
+
+async def list_scan(desk: Desk, delivery: Delivery) -> None:
+    """List a requested scan. Repeated after a crash it lists the same, since what it lists was kept first."""
+    request = delivery.fact
+    if not isinstance(request, ScanRequested):
+        raise Reject(f"expected a requested scan, got {request.type_name}")
+    scan = await desk.store.scan(request.scan_id)
+    if scan is None or scan.state not in ("requested", "listing"):
+        return
+    if scan.plan is None and await desk.store.active_count() >= desk.active_scans:
+        raise Retry(f"{desk.active_scans} scans are active", after=5.0)
+    try:
+        repository = await known_repository(desk, request.repository_id)
+        plan = scan.plan or await _make_plan(desk, request, repository.location, repository.branch)
+        listing = await _make_listing(desk, plan, repository.location)
+    except RepositoryProblem as problem:
+        if problem.passing and delivery.attempt <= 3:
+            raise Retry(str(problem), after=2.0 * delivery.attempt) from problem
+        await _fail(desk, request, str(problem))
+    except (BadSettings, Refused) as problem:
+        await _fail(desk, request, str(problem))
+    else:
+        await _tell(desk, request, plan, listing, address=public_address(repository.location))
+
+
+async def _fail(desk: Desk, request: ScanRequested, reason: str) -> None:
+    """Nothing can be listed: say so where people and programs look."""
+    log.warning("listing_failed", scan_id=request.scan_id, reason=reason)
+    await desk.store.fail(request.scan_id, reason)
+    failed = ScanFailed(
+        repository_id=request.repository_id, scan_id=request.scan_id, reason=reason, failed_at=desk.clock()
+    )
+    await desk.bus.publish([failed])
+
+
+async def _make_plan(desk: Desk, request: ScanRequested, location: str, branch: str | None) -> Plan:
+    engine, version = await _engine(desk, request.engine)
+    snapshot = await desk.mirrors.snapshot(location, branch, scan_id=request.scan_id)
+    settings = await _settings(desk, location, snapshot.tree)
+    digest = engine_digest(engine, version, settings.digest())
+    base_tree, reason = await _choose_base(desk, request, location, snapshot, digest)
+    known = base_tree or await desk.store.last_tree(request.repository_id)
+    plan = Plan(
+        tree=snapshot.tree,
+        commit=snapshot.commit,
+        branch=snapshot.branch,
+        uncommitted=snapshot.uncommitted,
+        base_tree=base_tree,
+        known_tree=known if known and await desk.mirrors.holds(location, known) else None,
+        mode_reason=reason,
+        engine=engine,
+        engine_digest=digest,
+        settings_digest=settings.digest(),
+        started_at=desk.clock(),
+        warnings=list(snapshot.warnings),
+    )
+    return await desk.store.keep_plan(request.scan_id, plan)
+
+
+async def _engine(desk: Desk, asked: str) -> tuple[str, str]:
+    """The engine that will be used, and its version; ``auto`` is for the analyzers to say."""
+    try:
+        known = await desk.bus.ask(DescribeEngines())
+    except NoAnswer as error:
+        raise Retry("no analyzer answers yet", after=0.5) from error
+    name = known.preferred if asked == "auto" else asked
+    if name not in known.engines:
+        problem = known.problems.get(name, f"there is no engine {name!r} here; there are: {', '.join(known.engines)}")
+        raise Refused(problem, code="invalid")
+    return name, known.engines[name]
+
+
+async def _choose_base(
+    desk: Desk, request: ScanRequested, location: str, snapshot: Snapshot, digest: str
+) -> tuple[str | None, str]:
+    """The tree to compare with and why it; none: everything is listed, and why."""
+    if request.base is not None:
+        revision = await desk.mirrors.resolve(location, request.base, head=snapshot.commit)
+        return revision.tree, f"what changed since {request.base}"
+    if request.full:
+        return None, "everything, as asked"
+    base = await desk.store.base(request.repository_id, digest)
+    if base is None:
+        before = await desk.store.last_tree(request.repository_id)
+        return None, "everything: the engine or the settings changed" if before else "everything: the first scan"
+    if not await desk.mirrors.holds(location, base.tree):
+        return None, "everything: the last scanned tree is gone"
+    rewritten = base.commit and snapshot.commit and base.commit != snapshot.commit
+    if rewritten and not await desk.mirrors.is_ancestor(location, base.commit or "", snapshot.commit or ""):
+        return None, "everything: the history was rewritten"
+    return base.tree, f"what changed since scan {base.scan_id}"
+
+
+async def _settings(desk: Desk, location: str, tree: str) -> ScanSettings:
+    """The repository's own settings over the service's."""
+    own = ScanSettings()
+    for entry in await desk.mirrors.list_tree(location, tree):
+        if entry.path == SETTINGS_PATH and entry.mode in (0o100644, 0o100755):
+            async for contents in desk.mirrors.read(location, [entry.oid], most=1 << 20):
+                own = parse_settings(contents[0][1] or b"")
+    return own.under(desk.rules)
+
+
+async def _make_listing(desk: Desk, plan: Plan, location: str) -> Listing:
+    """Decide on every file, keeping the contents of those that will be analysed."""
+    listed = await _candidates(desk, plan, location)
+    paths = [entry.path for entry in listed.entries]
+    builder = ListingBuilder(
+        listed,
+        await _settings(desk, location, plan.tree),
+        attributes=await desk.mirrors.attributes(location, plan.tree, paths),
+        churn=await desk.mirrors.churn(location, plan.commit) if plan.commit and paths else {},
+    )
+    async for contents in desk.mirrors.read(location, builder.wanted(), most=max(builder.largest, 1)):
+        await desk.blobs.put_all(await asyncio.to_thread(builder.take, contents))
+    return await asyncio.to_thread(builder.finish)
+
+
+async def _candidates(desk: Desk, plan: Plan, location: str) -> Candidates:
+    entries: Sequence[Entry] | None = None
+    changes: Sequence[Change] | None = None
+    if plan.base_tree is None:
+        entries = await desk.mirrors.list_tree(location, plan.tree)
+    against = plan.base_tree or plan.known_tree
+    if against is not None and against != plan.tree:
+        changes = await desk.mirrors.compare(location, against, plan.tree)
+    return candidates(entries, changes)
+
+
+async def _tell(desk: Desk, request: ScanRequested, plan: Plan, listing: Listing, *, address: str) -> None:
+    """The scan's queue first, then what it covers, then every file: an analyzer may begin with the first."""
+    if listing.queued:
+        await desk.bus.ensure_consumer(_queue(request))
+    await desk.bus.publish([_started(request, plan, listing, address=address)])
+    facts = listing.facts(repository_id=request.repository_id, scan_id=request.scan_id, engine=plan.engine)
+    while some := await asyncio.to_thread(_next, facts):
+        await desk.bus.publish(some)
+    await desk.store.activate(request.scan_id)
+    await align_consumer(desk, request.scan_id)
+    log.info("scan_listed", scan_id=request.scan_id, total=listing.total, queued=len(listing.queued))
+
+
+def _next(facts: Iterator[FileFacts]) -> list[FileFacts]:
+    return list(islice(facts, AT_ONCE))
+
+
+def _queue(request: ScanRequested) -> Consumer:
+    filters = (pattern(FileQueued.token, keyed=True, repository=request.repository_id, scan=request.scan_id),)
+    parallel = request.parallel or PARALLEL
+    return Consumer(name=analyze_consumer(request.scan_id), filters=filters, max_ack_pending=parallel)
+
+
+def _started(request: ScanRequested, plan: Plan, listing: Listing, *, address: str) -> ScanStarted:
+    return ScanStarted(
+        repository_id=request.repository_id,
+        scan_id=request.scan_id,
+        repository=address,
+        branch=plan.branch,
+        commit=plan.commit,
+        tree=plan.tree,
+        uncommitted=plan.uncommitted,
+        base=plan.base_tree,
+        mode=plan.mode,
+        mode_reason=plan.mode_reason,
+        engine=plan.engine,
+        budget_ticks=request.budget_ticks,
+        total=listing.total,
+        queued=len(listing.queued),
+        skipped=listing.skip_counts(),
+        started_at=plan.started_at,
+        warnings=plan.warnings,
+    )
