@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import quote, unquote
 
 from libs.bus.api import Bucket, DeadLetter, NoAnswer
 from libs.bus.hand import Batches, Singles
 from libs.bus.link import NO_RESPONDERS, ApiError, Frame, Link, header_block
 from libs.bus.publishing import Outgoing, store
+from libs.bus.redriven import Redriven
 from libs.bus.verdict import Held
 from libs.events.subjects import DEAD_STREAM
 
 ERROR_BYTES = 8 * 1024
 REDRIVE_SECONDS = 5.0
 PAGE = 256
+_NOT_FOUND = 10043
 _SAFE = " !#$&'()*+,-./:;<=>?@[]^_`{|}~"
 
 
@@ -133,55 +135,24 @@ def redrive_subject(consumer: str) -> str:
     return f"redrive.{consumer}"
 
 
-class RedrivenHeld:
-    """A dead letter in hand once more. It stays in the stream until it is done; given up again, it is replaced."""
+def redriven(link: Link, frame: Frame, intake: Singles | Batches) -> Redriven:
+    """The dead letter that a redrive's request carries, as a message in hand."""
+    headers = frame.headers
+    dead_sequence = int(headers["Nats-Sequence"])
 
-    def __init__(self, link: Link, frame: Frame, intake: Singles | Batches) -> None:
-        headers = frame.headers
-        self._link = link
-        self._frame = frame
-        self._intake = intake
-        self._answered = False
-        self._dead_sequence = int(headers["Nats-Sequence"])
-        self.subject = headers["strandline-subject"]
-        self.sequence = int(headers["strandline-sequence"])
-        self.headers = headers
-        self.payload = frame.data
-        self.attempt = 1
-        self.published_at = datetime.now(UTC)
-        self._removal: asyncio.Task[None] | None = None
-
-    def ack(self) -> None:
-        if self._answer():
-            self._removal = asyncio.create_task(self._remove())
-
-    def nak(self, delay: float) -> None:
-        if self._answer():
-            self._settle(b"later")
-            if delay > 0:
-                again = RedrivenHeld(self._link, self._frame, self._intake)
-                asyncio.get_running_loop().call_later(delay, self._intake.deliver, again)
-
-    def terminate(self, reason: str) -> None:
-        if self._answer():
-            self._settle(b"dead")
-
-    def working(self) -> None:
-        """Nobody else is waiting for it."""
-
-    def _answer(self) -> bool:
-        first, self._answered = not self._answered, True
-        return first
-
-    async def _remove(self) -> None:
+    async def remove() -> None:
         try:
-            await self._link.call(f"STREAM.MSG.DELETE.{DEAD_STREAM}", {"seq": self._dead_sequence})
+            await link.call(f"STREAM.MSG.DELETE.{DEAD_STREAM}", {"seq": dead_sequence})
         except ApiError as error:
-            if error.code not in (400, 404):
+            if error.number != _NOT_FOUND:
                 raise
-        finally:
-            self._settle(b"done")
 
-    def _settle(self, outcome: bytes) -> None:
-        self._link.send(self._frame.reply, outcome)
-        self._intake.hand.settled(self)
+    return Redriven(
+        intake,
+        subject=headers["strandline-subject"],
+        sequence=int(headers["strandline-sequence"]),
+        headers=headers,
+        payload=frame.data,
+        remove=remove,
+        tell=lambda outcome: link.send(frame.reply, outcome.encode()),
+    )

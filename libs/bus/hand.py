@@ -7,8 +7,10 @@ messages come from one timer; on leaving, what is not finished within the grace 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 
 from libs.bus.api import BatchHandler, Consumer, Delivery, Handler, Slots
 from libs.bus.verdict import Held, Verdict
@@ -68,6 +70,7 @@ class Singles:
         self._tasks: set[asyncio.Task[None]] = set()
         self._seat = (slots or Slots(self._limit)).join(self._wake)
         self._closing = False
+        self._context = copy_context()
         self.hand = Hand(consumer, self._room_changed)
         self.on_room: Callable[[], None] = _nothing
 
@@ -97,7 +100,8 @@ class Singles:
 
     def _start(self) -> None:
         while self._waiting and len(self._tasks) < self._limit and self._seat.take():
-            task = asyncio.create_task(self._verdict.one(self._waiting.popleft(), self._handler))
+            verdict = self._verdict.one(self._waiting.popleft(), self._handler)
+            task = asyncio.create_task(verdict, context=self._context.copy())
             self._tasks.add(task)
             task.add_done_callback(self._ended)
 
@@ -165,12 +169,15 @@ class Batches:
 
     async def _gather(self) -> None:
         """Wait for the first message, then a little for more unless there is a batch already."""
-        if not self._waiting:
+        await self._wait_for(1)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._linger):
+                await self._wait_for(min(self._most, self._limit))
+
+    async def _wait_for(self, count: int) -> None:
+        while len(self._waiting) < count and not self._closing:
             self._arrived.clear()
-            if not self._closing:
-                await self._arrived.wait()
-        if len(self._waiting) < min(self._most, self._limit) and self._linger and not self._closing:
-            await asyncio.sleep(self._linger)
+            await self._arrived.wait()
 
     def _take_batch(self) -> list[Held]:
         batch: list[Held] = []

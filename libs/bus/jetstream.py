@@ -152,7 +152,7 @@ class JetStreamBus:
         pull = Pull(self._link, STREAM, consumer.name, intake)
         redriven = await self._link.listen(
             dead.redrive_subject(consumer.name),
-            lambda frame: intake.deliver(dead.RedrivenHeld(self._link, frame, intake)),
+            lambda frame: intake.deliver(dead.redriven(self._link, frame, intake)),
             queue=consumer.name,
         )
         try:
