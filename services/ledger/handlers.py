@@ -185,8 +185,11 @@ async def _decide(page: Page, scan: Scan, question: Reserve, at: datetime) -> tu
 
 
 async def _set_aside(page: Page, scan: Scan, item: SetAside) -> tuple[str, Change]:
-    decision = decide(scan, await page.accounts(item.repository_id, item.day), item.ticks)
-    await page.warn(decision.accounts)
+    accounts = await page.accounts(item.repository_id, item.day)
+    decision = decide(scan, accounts, item.ticks)
+    await page.warn(
+        [new for old, new in zip(accounts, decision.accounts, strict=True) if new.warned_percent > old.warned_percent]
+    )
     if decision.granted:
         await page.set_aside(item)
         return "", decision.change

@@ -52,7 +52,7 @@ class Page(Protocol):
         """Change the accounts."""
 
     async def warn(self, accounts: Sequence[Account]) -> None:
-        """Keep how far each account was warned of."""
+        """Keep how far these accounts were warned of."""
 
     async def keep(self, changes: Sequence[Change]) -> list[Scan]:
         """Keep scans as they are now, and the facts to publish once the page is closed; returns them as kept."""

@@ -22,7 +22,7 @@ IN_TIME = ("day", "week", "month", "scan")
 
 BOOKED = """
 WITH booked AS (
-    SELECT scan_id, repository_id, path, coalesce(nullif(model, ''), nullif(engine, ''), 'none') AS model,
+    SELECT scan_id, repository_id, path, coalesce(nullif(model, ''), nullif(files.engine, ''), 'none') AS model,
            'analysis' AS stage, (accounted_at AT TIME ZONE 'UTC')::date AS day,
            1 AS files, 0 AS calls, 0 AS tokens, 0 AS ticks, 0 AS presumed_ticks, files.saved_ticks
     FROM files JOIN scans USING (scan_id)

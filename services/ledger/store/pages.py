@@ -215,7 +215,8 @@ class PostgresPage:
 
     async def warn(self, accounts: Sequence[Account]) -> None:
         rows = [(*account.account_id, account.warned_percent) for account in accounts]
-        await self._connection.execute(WARN, *columns(rows, 4))
+        if rows:
+            await self._connection.execute(WARN, *columns(rows, 4))
 
     async def keep(self, changes: Sequence[Change]) -> list[Scan]:
         kept = [replace(scan, kept=scan.kept + len(facts)) for scan, facts in changes]

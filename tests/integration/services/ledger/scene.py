@@ -11,6 +11,7 @@ from libs.bus.api import Delivery
 from libs.events.analyzer import Cost, FailReason, FileAnalysis, FileAnalyzed, FileFailed, Usage
 from libs.events.differ import FileRemoved, FileSkipped, ScanRequested, ScanStarted, SkipReason
 from libs.events.envelope import Fact
+from libs.events.reviewer import ReviewCompleted
 from libs.events.subjects import file_key
 from libs.questions.ledger import Reserve
 
@@ -118,3 +119,7 @@ def removed(path: str, *, scan: str = SCAN) -> FileRemoved:
 
 def wants(path: str, ticks: int, *, attempt: int = 1, scan: str = SCAN) -> Reserve:
     return Reserve(repository_id=REPOSITORY, scan_id=scan, key=file_key(path.encode()), attempt=attempt, ticks=ticks)
+
+
+def a_review(*, scan: str = SCAN) -> ReviewCompleted:
+    return ReviewCompleted(repository_id=REPOSITORY, scan_id=scan, summary="", files=1, reviewed_at=NOON)
