@@ -20,12 +20,16 @@ AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,
 )
-"""What a server says, or leaves unsaid, that stops, starts or has no room."""
+"""What a server says, or leaves unsaid, that stops, starts or has no room.
+
+InternalClientError is what asyncpg says of a connection whose farewell it has read but whose end it has not.
+"""
 UNREACHABLE = (*AWAY, OSError)
 """The same while connecting; OSError includes timeouts."""
-STALE = (*UNREACHABLE, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""The same on a connection that broke while it was idle in the pool; asyncpg may notice in the middle of BEGIN."""
+STALE = (*UNREACHABLE, asyncpg.InterfaceError)
+"""The same on a connection that may have broken while it was idle in the pool."""
 CONTENDED = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
 FIRST_DELAY = 0.05
@@ -47,6 +51,7 @@ class Database:
             Retry: the server went away, or another transaction was in the way, before the commit was confirmed.
         """
         connection, transaction = await self._begin()
+        broken = False
         try:
             try:
                 yield connection
@@ -56,6 +61,7 @@ class Database:
                 raise
             await transaction.commit()
         except AWAY as error:
+            broken = True
             raise Retry(f"PostgreSQL went away: {type(error).__name__}", after=0.5) from error
         except CONTENDED as error:
             raise Retry(f"PostgreSQL is contended: {type(error).__name__}", after=0.05) from error
@@ -65,7 +71,7 @@ class Database:
                 raise
             raise Retry(f"PostgreSQL went away: {type(error).__name__}", after=0.5) from error
         finally:
-            await self._release(connection)
+            await self._release(connection, broken=broken)
 
     async def reachable(self) -> bool:
         """Whether a query is answered just now; for readiness."""
@@ -98,17 +104,15 @@ class Database:
         try:
             transaction = connection.transaction()
             await transaction.start()
-        except asyncpg.InternalClientError:
-            connection.terminate()
-            await self._release(connection)
-            raise
-        except BaseException:
-            await self._release(connection)
+        except BaseException as error:
+            await self._release(connection, broken=isinstance(error, STALE))
             raise
         return connection, transaction
 
-    async def _release(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
+    async def _release(self, connection: asyncpg.pool.PoolConnectionProxy, *, broken: bool) -> None:
         with contextlib.suppress(*STALE):
+            if broken:
+                connection.terminate()
             await self._pool.release(connection)
 
 
@@ -140,17 +144,29 @@ async def open_database(
 
 
 async def _create_pool(url: str, schema: str, *, connections: int, patience: float | None) -> asyncpg.Pool:
+    # No connections are kept in stock: while the server is away asyncpg would log a traceback for each attempt.
+    pool = await asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=connections,
+        timeout=10,
+        command_timeout=60,
+        server_settings={"search_path": schema, "application_name": f"strandline-{schema}"},
+    )
+    try:
+        await _reach(pool, patience=patience)
+    except BaseException:
+        pool.terminate()
+        raise
+    return pool
+
+
+async def _reach(pool: asyncpg.Pool, *, patience: float | None) -> None:
     started, said = asyncio.get_running_loop().time(), False
     while True:
         try:
-            return await asyncpg.create_pool(
-                url,
-                min_size=1,
-                max_size=connections,
-                timeout=10,
-                command_timeout=60,
-                server_settings={"search_path": schema, "application_name": f"strandline-{schema}"},
-            )
+            async with pool.acquire():
+                return
         except UNREACHABLE as error:
             if patience is not None and asyncio.get_running_loop().time() - started > patience:
                 raise

@@ -8,6 +8,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
+import psutil
 
 PATIENCE = 30.0
 CLUSTER = [
@@ -92,16 +94,19 @@ class PostgresServer:
         self._wait_until_ready()
 
     def kill(self) -> None:
-        """End it as a power cut would, children included: they leave when the postmaster is gone."""
-        self._end("kill")
+        """End it as a power cut would, children included."""
+        assert self._process is not None
+        family = [psutil.Process(self._process.pid), *psutil.Process(self._process.pid).children()]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._process.wait()
+        psutil.wait_procs(family)
 
     def stop(self) -> None:
         """End it for good; no error when it is dead already."""
-        self._end("send_signal", 2)
-
-    def _end(self, how: str, *signals: int) -> None:
         if self._process is not None and self._process.poll() is None:
-            getattr(self._process, how)(*signals)
+            self._process.send_signal(signal.SIGINT)
             self._process.wait()
 
     def _wait_until_ready(self) -> None:
