@@ -138,8 +138,8 @@ class GitMirrors:
         if match is None:
             raise RepositoryProblem(f"{revision!r} is no revision", mend="name a commit, a branch or a tag")
         remote, mirror = await self._open(location), self._mirror(location)
-        name, suffix = match["name"], match["suffix"]
-        name = head if head is not None and name in ("HEAD", "@") else check_branch(name)
+        name, suffix = "HEAD" if match["name"] == "@" else match["name"], match["suffix"]
+        name = head if head is not None and name == "HEAD" else check_branch(name)
         async with mirror.lock:
             await mirror.prepare(name)
             found = await mirror.revision(name + suffix) if _HEX.match(name) else None
@@ -224,7 +224,7 @@ class GitMirrors:
         """Fetch a branch, a tag, HEAD or a whole commit id by its name at the remote."""
         if is_oid(name):
             head: Head | None = Head(ref=name, oid=name, branch=None)
-        elif name in ("HEAD", "@"):
+        elif name == "HEAD":
             head = parse_heads(await self._ask(remote, "HEAD"), None)
         else:
             head = parse_heads(await self._ask(remote, f"refs/heads/{name}", f"refs/tags/{name}"), name)

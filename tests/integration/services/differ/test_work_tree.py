@@ -30,7 +30,9 @@ async def test_uncommitted_untracked_and_deleted_files_count_and_ignored_ones_do
 ) -> None:
     repository.write(_dot_gitignore="*.log\n", kept_dot_log="x").git("add", "-f", "kept.log")
     repository.commit()
-    repository.write(a_dot_py="changed\n", new__c_dot_py="new\n", ignored_dot_log="i", kept_dot_log="y", local_dot_tmp="t")
+    repository.write(
+        a_dot_py="changed\n", new__c_dot_py="new\n", ignored_dot_log="i", kept_dot_log="y", local_dot_tmp="t"
+    )
     repository.put(".git/info/exclude", b"*.tmp\n")
     (repository.path / "src/b.py").unlink()
 
