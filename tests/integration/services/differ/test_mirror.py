@@ -35,7 +35,9 @@ async def test_rewritten_history_is_followed_and_known_as_such(mirrors: GitMirro
     repository.write(c_dot_py="c").commit()
     third = await mirrors.snapshot(repository.location, None, scan_id="s3")
 
-    assert first.commit and second.commit and third.commit
+    assert first.commit is not None
+    assert second.commit is not None
+    assert third.commit is not None
     assert not await mirrors.is_ancestor(repository.location, first.commit, second.commit)
     assert await mirrors.is_ancestor(repository.location, second.commit, third.commit)
     assert not await mirrors.is_ancestor(repository.location, "0" * 40, third.commit)
