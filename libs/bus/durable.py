@@ -75,11 +75,12 @@ class Durable:
     def state(self) -> ConsumerState:
         while self._floor < len(self._matching) and self._matching[self._floor] in self._done:
             self._floor += 1
+        undelivered = sum(1 for stored in self._waiting if stored.sequence not in self._attempts)
         return ConsumerState(
             name=self.consumer.name,
             ack_floor=self._matching[self._floor - 1] if self._floor else 0,
-            waiting=sum(1 for stored in self._waiting if stored.sequence not in self._attempts),
-            in_hand=len(self._held) + self._delayed,
+            waiting=undelivered,
+            in_hand=len(self._held) + self._delayed + len(self._waiting) - undelivered,
             redelivered=self._redelivered,
             paused=self.paused,
         )

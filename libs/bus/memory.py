@@ -123,8 +123,11 @@ class MemoryBus:
 
     async def idle(self) -> None:
         """Wait until every durable consumer that somebody subscribes to has nothing left, delays included."""
-        while any(durable.intakes and not durable.paused and not durable.idle for durable in self._durables.values()):
+        while not self._idle_now():  # noqa: ASYNC110 - a state of many timers, not one event
             await asyncio.sleep(0.001)
+
+    def _idle_now(self) -> bool:
+        return all(durable.idle or durable.paused for durable in self._durables.values() if durable.intakes)
 
     def store(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> bool:
         """Put raw bytes into the stream; False when the subject holds a message already."""
