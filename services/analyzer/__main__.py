@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -12,8 +11,9 @@ from functools import partial
 from libs.bus.api import Bus
 from libs.questions.analyzer import DescribeEngines
 from libs.runtime.serve import Checks, serve
+from libs.runtime.tasks import beside
 from services.analyzer.clients.ledger import LedgerMeter
-from services.analyzer.engines.static import open_static_engine
+from services.analyzer.engines.static.engine import open_static_engine
 from services.analyzer.handlers import Bench, analyse_file, describe_engines, give_up, show_what_is_in_hand
 from services.analyzer.ports import Engine
 from services.analyzer.settings import Settings
@@ -44,8 +44,7 @@ async def open_with_engines(settings: Settings, bus: Bus, engines: list[Engine])
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(bus.answer(DescribeEngines, partial(describe_engines, bench, engines[0].name)))
         await stack.enter_async_context(taking_turns(turns, bus))
-        showing = asyncio.create_task(show_what_is_in_hand(bench), name="in-hand")
-        stack.callback(showing.cancel)
+        await stack.enter_async_context(beside(in_hand=partial(show_what_is_in_hand, bench)))
         yield {}
 
 

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 
 from libs.bus.api import Bus, Consumer, Exhausted, Handler, Slots, Subscription
 from libs.events.differ import ScanStarted
 from libs.events.subjects import analyze_consumer, pattern
+from libs.runtime.tasks import beside
 
 log = structlog.get_logger(__name__)
 
@@ -66,21 +68,18 @@ class Turns:
 @contextlib.asynccontextmanager
 async def taking_turns(turns: Turns, bus: Bus) -> AsyncIterator[None]:
     """Keep the subscriptions in step with the scans while the context is open."""
+    async with beside(joins=partial(_join_started, turns, bus), looks=partial(_look_again, turns)):
+        try:
+            yield
+        finally:
+            await turns.leave_all()
+
+
+async def _join_started(turns: Turns, bus: Bus) -> None:
     async with bus.follow(pattern(ScanStarted.token)) as started:
         await turns.reconcile()
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_join_started(turns, started)), group.create_task(_look_again(turns))]
-            try:
-                yield
-            finally:
-                for task in tasks:
-                    task.cancel()
-        await turns.leave_all()
-
-
-async def _join_started(turns: Turns, started: AsyncIterator[object]) -> None:
-    async for _ in started:
-        await turns.reconcile()
+        async for _ in started:
+            await turns.reconcile()
 
 
 async def _look_again(turns: Turns) -> None:

@@ -10,9 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import structlog
-
-from libs.bus.api import Bus, Consumer, Retry
+from libs.bus.api import Bus, Consumer
 from libs.db.database import open_database
 from libs.db.migrations import migrate
 from libs.events.differ import ScanRequested
@@ -29,14 +27,13 @@ from libs.questions.differ import (
 )
 from libs.questions.envelope import Question
 from libs.runtime.serve import Checks, serve
+from libs.runtime.tasks import beside
 from services.differ.clients.mirror import GitMirrors
 from services.differ.domain.scan_settings import Rules
 from services.differ.handlers import following, listing, requests
 from services.differ.handlers.desk import Desk
 from services.differ.settings import Settings
 from services.differ.store import PostgresRepositories
-
-log = structlog.get_logger(__name__)
 
 REQUESTS = Consumer(name="differ-requests", filters=(pattern(ScanRequested.token),), max_in_flight=4)
 STATES = Consumer(
@@ -78,8 +75,7 @@ async def open_differ(settings: Settings, bus: Bus) -> AsyncIterator[Checks]:
             await stack.enter_async_context(bus.answer(question, partial(handler, desk)))
         await stack.enter_async_context(bus.consume(REQUESTS, partial(listing.list_scan, desk)))
         await stack.enter_async_context(bus.consume(STATES, partial(following.follow_state, desk)))
-        schedule = asyncio.create_task(keep_schedule(desk), name="schedule")
-        stack.callback(schedule.cancel)
+        await stack.enter_async_context(beside(schedule=partial(keep_schedule, desk)))
         yield {"database": database.reachable}
 
 
@@ -87,10 +83,7 @@ async def keep_schedule(desk: Desk, *, every: float = 1.0) -> None:
     """Request what is due, once a second, until cancelled."""
     while True:
         await asyncio.sleep(every)
-        try:
-            await requests.request_due(desk)
-        except Retry as reason:
-            log.warning("schedule_delayed", reason=reason.reason)
+        await requests.request_due(desk)
 
 
 def main() -> None:

@@ -24,15 +24,17 @@ FROM repositories r
 """
 REGISTER = """
 INSERT INTO repositories (id, location, branch, interval_seconds, budget_ticks, engine, next_scan_at)
-VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $4))
+VALUES ($1, $2, $3, $4::integer, $5, $6, now() + make_interval(secs => $4::integer))
 ON CONFLICT (location, coalesce(branch, '')) DO NOTHING
 """
 CHANGE = """
 UPDATE repositories SET
     enabled = coalesce($2, enabled),
-    interval_seconds = CASE WHEN $3 = 0 THEN NULL ELSE coalesce($3, interval_seconds) END,
+    interval_seconds = CASE WHEN $3::integer = 0 THEN NULL ELSE coalesce($3::integer, interval_seconds) END,
     next_scan_at = CASE
-        WHEN $3 = 0 THEN NULL WHEN $3 IS NULL THEN next_scan_at ELSE now() + make_interval(secs => $3)
+        WHEN $3::integer = 0 THEN NULL
+        WHEN $3::integer IS NULL THEN next_scan_at
+        ELSE now() + make_interval(secs => $3::integer)
     END,
     budget_ticks = coalesce($4, budget_ticks),
     engine = coalesce($5, engine)
