@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from services.differ.clients.limits import Limits
 from services.differ.clients.mirror import GitMirrors
+from services.differ.clients.remote import open_remote
 from services.differ.domain.scan_settings import ScanSettings
 from services.differ.listing import make_listing
 from services.differ.ports import RepositoryProblem
@@ -192,14 +195,16 @@ async def test_a_git_directory_that_is_a_link_or_points_elsewhere_is_not_followe
 async def test_an_index_that_names_files_outside_reads_none_of_them(
     mirrors: GitMirrors, repository: Repository, tmp_path: Path
 ) -> None:
-    (tmp_path / "outside").write_text("secret")
+    (tmp_path / "o").write_text("secret")
     index = (repository.path / ".git/index").read_bytes()
-    assert b"src/b.py" in index
-    repository.put(".git/index", index.replace(b"src/b.py", b"../../s\0"[:8]).replace(b"a.py", b"../o"))
+    repository.put(".git/index", index.replace(b"a.py", b"../o"))
 
     snapshot = await mirrors.snapshot(repository.location, None, scan_id="s1")
 
-    assert all(b".." not in path for path in await listed(mirrors, repository.location, snapshot.tree))
+    assert await listed(mirrors, repository.location, snapshot.tree) == {
+        b"a.py": b"print(1)\n",
+        b"src/b.py": b"print(2)\n",
+    }
 
 
 async def test_trees_that_no_checkout_could_hold_are_listed_once_each(
@@ -270,3 +275,22 @@ async def test_credentials_show_nowhere(mirrors: GitMirrors) -> None:
     assert "hunter2" not in str(caught.value)
     assert "https://localhost:1/x.git" in str(caught.value)
     assert not any("hunter2" in name for name in os.listdir(mirrors._folder))
+
+
+async def test_credentials_go_to_the_host_and_not_into_an_argument(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    mirrors = GitMirrors(tmp_path / "mirrors", protocols=("http",))
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(RepositoryProblem, match=f"there is no git repository at http://127.0.0.1:{port}/x.git"):
+            await mirrors.snapshot(f"http://user:hunter2@127.0.0.1:{port}/x.git", None, scan_id="s1")
+
+    assert b"Authorization: Basic " + b64encode(b"user:hunter2") in heard[0]
+    assert "hunter2" not in open_remote("http://user:hunter2@h/x", ("http",)).fetch_from
