@@ -11,11 +11,10 @@ import json
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import cast
 
 import uvloop
 
-from libs.bus.api import Bus, Delivery
+from libs.bus.api import Delivery
 from libs.db.database import open_database
 from libs.db.migrations import migrate
 from libs.events.analyzer import FileAnalysis, FileAnalyzed
@@ -23,7 +22,7 @@ from libs.events.subjects import file_key
 from libs.questions.ledger import Reserve
 from services.ledger.handlers import Desk, account_facts, reserve
 from services.ledger.store.books import PostgresBooks
-from tests.integration.services.ledger.scene import RecordingBus, deliveries, started
+from tests.integration.services.ledger.scene import MortalBus, deliveries, started
 from tests.servers.postgres import fresh_database, running_postgres
 
 FILES = 6000
@@ -81,7 +80,7 @@ async def rate(measure: Callable[[], Awaitable[tuple[int, float]]]) -> float:
 async def measure_all(url: str) -> dict[str, float]:
     async with fresh_database(url, "ledger") as fresh, open_database(fresh.url, "ledger") as database:
         await migrate(database, "services.ledger")
-        desk = Desk(books=PostgresBooks(database), bus=cast(Bus, RecordingBus()))
+        desk = Desk(books=PostgresBooks(database), bus=MortalBus())
         results = {f"files/s in batches of {n}": await rate(lambda n=n: count_outcomes(desk, batch=n)) for n in BATCHES}
         results["reservations/s"] = await rate(lambda: decide_reservations(desk, ticks=1))
         results["free reservations/s"] = await rate(lambda: decide_reservations(desk, ticks=0))

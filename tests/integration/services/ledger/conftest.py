@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import cast
 
 import pytest
 
-from libs.bus.api import Bus
 from libs.db.database import Database, open_database
 from libs.db.migrations import migrate
 from services.ledger.handlers import Desk
 from services.ledger.store.books import PostgresBooks
-from tests.integration.services.ledger.scene import Clock, RecordingBus
+from tests.integration.services.ledger.scene import Clock, MortalBus
 
 
 @pytest.fixture
@@ -23,10 +21,10 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def bus() -> RecordingBus:
-    return RecordingBus()
+def bus() -> MortalBus:
+    return MortalBus()
 
 
 @pytest.fixture
-def desk(database: Database, bus: RecordingBus) -> Desk:
-    return Desk(books=PostgresBooks(database), bus=cast(Bus, bus), clock=Clock())
+def desk(database: Database, bus: MortalBus) -> Desk:
+    return Desk(books=PostgresBooks(database), bus=bus, clock=Clock())

@@ -1,13 +1,13 @@
-"""Builders and a recording bus for the ledger's tests."""
+"""Builders and a bus that fails on demand for the ledger's tests."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from libs.bus.api import Delivery
+from libs.bus.memory import MemoryBus
 from libs.events.analyzer import Cost, FailReason, FileAnalysis, FileAnalyzed, FileFailed, Usage
 from libs.events.differ import FileRemoved, FileSkipped, ScanRequested, ScanStarted, SkipReason
 from libs.events.envelope import Fact
@@ -24,29 +24,27 @@ class PublishingFailed(Exception):
     """Stands for a process that dies before it could publish."""
 
 
-@dataclass
-class RecordingBus:
-    """Keeps the stream's one promise that the ledger rests on: a subject holds one fact."""
+class MortalBus(MemoryBus):
+    """The bus of a process that dies ``failures`` times when it is about to publish."""
 
-    stream: dict[str, Fact] = field(default_factory=dict)
-    shouts: list[tuple[str, bytes]] = field(default_factory=list)
-    asked: int = 0
-    failures: int = 0
+    def __init__(self, failures: int = 0) -> None:
+        super().__init__()
+        self.failures = failures
+        self.asked = 0
+        self.shouts: list[tuple[str, bytes]] = []
 
     async def publish(self, facts: Sequence[Fact]) -> int:
         self.asked += 1
         if self.failures:
             self.failures -= 1
             raise PublishingFailed
-        new = [fact for fact in facts if fact.subject not in self.stream]
-        self.stream.update({fact.subject: fact for fact in new})
-        return len(new)
+        return await super().publish(facts)
 
     async def shout(self, subject: str, payload: bytes) -> None:
         self.shouts.append((subject, payload))
 
     def published(self, fact_type: type[Fact]) -> list[Any]:
-        return [fact for fact in self.stream.values() if isinstance(fact, fact_type)]
+        return [fact for fact in self.facts if isinstance(fact, fact_type)]
 
 
 class Clock:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from libs.bus.api import Bus, Retry
+from libs.bus.api import Retry
 from libs.db.database import Database
 from libs.events.differ import FileFact, SkipReason
 from libs.events.envelope import Fact
@@ -20,8 +20,8 @@ from services.ledger.handlers import Desk, account_facts, get_progress, list_acc
 from services.ledger.store.books import PostgresBooks
 from tests.integration.services.ledger.scene import (
     Clock,
+    MortalBus,
     PublishingFailed,
-    RecordingBus,
     analysed,
     deliveries,
     failed,
@@ -86,7 +86,7 @@ async def read_model(desk: Desk, scan: str) -> tuple[dict[str, Any], list[tuple[
 async def test_any_order_duplication_and_batching_gives_the_same_books(
     database: Database, data: st.DataObject, kinds: list[int], replicas: int
 ) -> None:
-    desk = Desk(books=PostgresBooks(database), bus=cast(Bus, RecordingBus()), clock=Clock())
+    desk = Desk(books=PostgresBooks(database), bus=MortalBus(), clock=Clock())
     plain, shaken = f"plain-{next(_numbers)}", f"shaken-{next(_numbers)}"
     await account_facts(desk, deliveries(*a_scan(plain, kinds)))
     facts = a_scan(shaken, kinds)
@@ -94,8 +94,8 @@ async def test_any_order_duplication_and_batching_gives_the_same_books(
     order = data.draw(st.permutations(facts + repeats), label="order")
     cuts = sorted(data.draw(st.lists(st.integers(0, len(order)), max_size=6), label="cuts"))
     batches = [order[a:b] for a, b in itertools.pairwise([0, *cuts, len(order)]) if a < b]
-    bus = RecordingBus(failures=data.draw(st.integers(0, 3), label="crashes"))
-    shaking = Desk(books=PostgresBooks(database), bus=cast(Bus, bus), clock=Clock())
+    bus = MortalBus(failures=data.draw(st.integers(0, 3), label="crashes"))
+    shaking = Desk(books=PostgresBooks(database), bus=bus, clock=Clock())
 
     async def replica(index: int) -> None:
         for batch in batches[index::replicas]:
@@ -123,8 +123,8 @@ STEPS = st.one_of(
 async def test_no_interleaving_of_reports_and_crashes_passes_a_budget(
     database: Database, steps: list[tuple[str, int, int]], budget: int
 ) -> None:
-    bus, scan = RecordingBus(), f"spent-{next(_numbers)}"
-    desk = Desk(books=PostgresBooks(database), bus=cast(Bus, bus), clock=Clock())
+    bus, scan = MortalBus(), f"spent-{next(_numbers)}"
+    desk = Desk(books=PostgresBooks(database), bus=bus, clock=Clock())
     await account_facts(desk, deliveries(started(99, scan=scan, budget=budget)))
     granted: dict[str, int] = {}
     for attempt, (step, file, figure) in enumerate(steps, start=1):

@@ -25,7 +25,7 @@ from tests.integration.services.ledger.scene import (
     NOON,
     REPOSITORY,
     SCAN,
-    RecordingBus,
+    MortalBus,
     a_review,
     analysed,
     deliveries,
@@ -142,7 +142,7 @@ async def test_a_file_that_both_failed_and_was_analysed_counts_once_and_books_bo
     assert (await progress(desk)).accounted == 1
 
 
-async def test_a_refusal_for_lack_of_money_halts_the_scan_once(desk: Desk, bus: RecordingBus) -> None:
+async def test_a_refusal_for_lack_of_money_halts_the_scan_once(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(started(9, budget=100)))
     await reserve(desk, wants("a", 60))
     refusals = [await reserve(desk, wants(path, 60)) for path in ("b", "c")]
@@ -153,7 +153,7 @@ async def test_a_refusal_for_lack_of_money_halts_the_scan_once(desk: Desk, bus: 
     assert (await progress(desk)).state == "halted"
 
 
-async def test_a_raised_budget_lets_a_halted_scan_go_on(desk: Desk, bus: RecordingBus) -> None:
+async def test_a_raised_budget_lets_a_halted_scan_go_on(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(started(9, budget=100)))
     await reserve(desk, wants("a", 101))
     await resume_scan(desk, ResumeScan(scan_id=SCAN, budget_ticks=200))
@@ -207,7 +207,7 @@ async def test_a_file_with_an_outcome_gets_no_money(desk: Desk) -> None:
     assert not (await reserve(desk, wants("a", 5))).granted
 
 
-async def test_the_review_of_a_completed_scan_gets_money_but_halts_nothing(desk: Desk, bus: RecordingBus) -> None:
+async def test_the_review_of_a_completed_scan_gets_money_but_halts_nothing(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(started(1, budget=10), analysed("a")))
     question = Reserve(repository_id=REPOSITORY, scan_id=SCAN, stage="review", ticks=8)
     granted = await reserve(desk, question)
@@ -255,7 +255,7 @@ async def test_a_repositorys_own_budget_stands_before_the_general_one(desk: Desk
     assert (await reserve(desk, wants("a", 60))).granted
 
 
-async def test_thresholds_are_warned_of_once_each(desk: Desk, bus: RecordingBus) -> None:
+async def test_thresholds_are_warned_of_once_each(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(started(9, budget=100)))
     for path, ticks in (("a", 49), ("b", 1), ("c", 10), ("d", 25), ("e", 15)):
         assert (await reserve(desk, wants(path, ticks))).granted
@@ -264,7 +264,7 @@ async def test_thresholds_are_warned_of_once_each(desk: Desk, bus: RecordingBus)
     assert warned == [(1, "scan", 50, 50), (2, "scan", 80, 85), (3, "scan", 100, 100)]
 
 
-async def test_a_budget_of_many_scans_warns_in_the_scan_that_passed_it(desk: Desk, bus: RecordingBus) -> None:
+async def test_a_budget_of_many_scans_warns_in_the_scan_that_passed_it(desk: Desk, bus: MortalBus) -> None:
     await desk.books.set_budgets({("global", "", "day"): 100})
     await account_facts(desk, deliveries(started(9), started(9, scan="scan-2")))
     await reserve(desk, wants("a", 55))
@@ -274,7 +274,7 @@ async def test_a_budget_of_many_scans_warns_in_the_scan_that_passed_it(desk: Des
     assert warned == [(SCAN, 1, 50), ("scan-2", 1, 80)]
 
 
-async def test_no_concurrency_gets_past_a_budget(desk: Desk, bus: RecordingBus) -> None:
+async def test_no_concurrency_gets_past_a_budget(desk: Desk, bus: MortalBus) -> None:
     await desk.books.set_budgets({("repository", REPOSITORY, "day"): 150})
     await account_facts(desk, deliveries(started(99, budget=100), started(99, scan="scan-2", budget=100)))
     asked = [reserve(desk, wants(f"file-{number}", 7, scan=scan)) for number in range(40) for scan in (SCAN, "scan-2")]
@@ -347,7 +347,7 @@ async def test_groups_beyond_the_limit_are_summed_in_the_last_row(desk: Desk) ->
     assert report.total.ticks == 15
 
 
-async def test_the_price_of_a_scan_is_final_when_it_is_told(desk: Desk, bus: RecordingBus) -> None:
+async def test_the_price_of_a_scan_is_final_when_it_is_told(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(started(2), analysed("a", ticks=30, tokens=1), analysed("b", ticks=3)))
 
     (completed,) = bus.published(ScanCompleted)

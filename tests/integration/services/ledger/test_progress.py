@@ -34,8 +34,8 @@ from services.ledger.handlers import (
 )
 from tests.integration.services.ledger.scene import (
     SCAN,
+    MortalBus,
     PublishingFailed,
-    RecordingBus,
     analysed,
     deliveries,
     failed,
@@ -51,7 +51,7 @@ async def progress(desk: Desk, scan: str = SCAN) -> Progress:
     return await get_progress(desk, GetProgress(scan_id=scan))
 
 
-async def test_a_scan_completes_when_its_last_listed_file_has_an_outcome(desk: Desk, bus: RecordingBus) -> None:
+async def test_a_scan_completes_when_its_last_listed_file_has_an_outcome(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(requested(), started(4), analysed("a"), reused("b", saved=7)))
     assert bus.published(ScanCompleted) == []
     await account_facts(desk, deliveries(skipped("c"), removed("d")))
@@ -63,19 +63,19 @@ async def test_a_scan_completes_when_its_last_listed_file_has_an_outcome(desk: D
     assert (await progress(desk)).state == "completed"
 
 
-async def test_a_failed_file_makes_the_scan_incomplete(desk: Desk, bus: RecordingBus) -> None:
+async def test_a_failed_file_makes_the_scan_incomplete(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(started(2), analysed("a"), failed("b")))
 
     assert bus.published(ScanCompleted)[0].status == "incomplete"
 
 
-async def test_a_scan_of_nothing_completes_at_once(desk: Desk, bus: RecordingBus) -> None:
+async def test_a_scan_of_nothing_completes_at_once(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(started(0)))
 
     assert bus.published(ScanCompleted)[0].coverage == Coverage()
 
 
-async def test_outcomes_heard_before_the_scan_started_count(desk: Desk, bus: RecordingBus) -> None:
+async def test_outcomes_heard_before_the_scan_started_count(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(analysed("a"), analysed("b")))
     before = await progress(desk)
     await account_facts(desk, deliveries(started(2)))
@@ -92,7 +92,7 @@ async def test_while_it_runs_the_coverage_adds_up_to_the_total(desk: Desk) -> No
     assert (shown.state, shown.accounted, shown.warnings) == ("running", 1, ["a shallow clone"])
 
 
-async def test_a_fact_delivered_twice_counts_once(desk: Desk, bus: RecordingBus) -> None:
+async def test_a_fact_delivered_twice_counts_once(desk: Desk, bus: MortalBus) -> None:
     batch = deliveries(started(3), analysed("a"), analysed("a"), skipped("b"))
     await account_facts(desk, batch)
     await account_facts(desk, batch)
@@ -101,7 +101,7 @@ async def test_a_fact_delivered_twice_counts_once(desk: Desk, bus: RecordingBus)
     assert bus.published(ScanCompleted) == []
 
 
-async def test_two_scans_in_one_batch_do_not_mix(desk: Desk, bus: RecordingBus) -> None:
+async def test_two_scans_in_one_batch_do_not_mix(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(started(1), analysed("a"), started(2, scan="scan-2")))
     await account_facts(desk, deliveries(analysed("a", scan="scan-2")))
 
@@ -129,14 +129,14 @@ async def test_outcomes_can_be_listed_by_kind(desk: Desk) -> None:
     assert [(file.path, file.reason) for file in listed.files] == [("b", "binary"), ("c", "engine_error")]
 
 
-async def test_followers_hear_how_far_it_is_after_each_batch(desk: Desk, bus: RecordingBus) -> None:
+async def test_followers_hear_how_far_it_is_after_each_batch(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(started(2), analysed("a")))
 
     ((subject, payload),) = bus.shouts
     assert (subject, json.loads(payload)) == (f"live.ledger.{SCAN}", {"accounted": 1, "state": "running"})
 
 
-async def test_a_crash_before_publishing_is_mended_by_the_redelivery(desk: Desk, bus: RecordingBus) -> None:
+async def test_a_crash_before_publishing_is_mended_by_the_redelivery(desk: Desk, bus: MortalBus) -> None:
     batch = deliveries(started(1), analysed("a"))
     bus.failures = 1
     with pytest.raises(PublishingFailed):
@@ -148,7 +148,7 @@ async def test_a_crash_before_publishing_is_mended_by_the_redelivery(desk: Desk,
     assert [fact.completed_at for fact in bus.published(ScanCompleted)] == [kept]
 
 
-async def test_a_crash_before_publishing_is_mended_by_the_next_start(desk: Desk, bus: RecordingBus) -> None:
+async def test_a_crash_before_publishing_is_mended_by_the_next_start(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(started(5)))
     bus.failures = 1
     with pytest.raises(PublishingFailed):
@@ -158,14 +158,14 @@ async def test_a_crash_before_publishing_is_mended_by_the_next_start(desk: Desk,
     assert [fact.number for fact in bus.published(ScanHalted)] == [1]
 
 
-async def test_what_is_told_is_not_published_for_ever(desk: Desk, bus: RecordingBus) -> None:
+async def test_what_is_told_is_not_published_for_ever(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(started(1), analysed("a")))
     await account_facts(desk, deliveries(analysed("a")))
 
     assert bus.asked == 1
 
 
-async def test_replicas_count_the_same_batch_once(desk: Desk, bus: RecordingBus) -> None:
+async def test_replicas_count_the_same_batch_once(desk: Desk, bus: MortalBus) -> None:
     batch = deliveries(started(20), *(analysed(f"file-{number}") for number in range(20)))
     await asyncio.gather(*(account_facts(desk, batch[index:] + batch[:index]) for index in range(6)))
 
@@ -175,7 +175,7 @@ async def test_replicas_count_the_same_batch_once(desk: Desk, bus: RecordingBus)
     assert [file.ordinal for file in files] == list(range(1, 21))
 
 
-async def test_a_paused_scan_resumes_under_the_number_of_its_halt(desk: Desk, bus: RecordingBus) -> None:
+async def test_a_paused_scan_resumes_under_the_number_of_its_halt(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(started(5)))
     for _ in range(2):
         paused = await pause_scan(desk, PauseScan(scan_id=SCAN, detail="lunch"))
@@ -189,7 +189,7 @@ async def test_a_paused_scan_resumes_under_the_number_of_its_halt(desk: Desk, bu
     assert [fact.number for fact in bus.published(ScanResumed)] == [1, 2]
 
 
-async def test_a_paused_scan_still_completes_by_what_was_in_hand(desk: Desk, bus: RecordingBus) -> None:
+async def test_a_paused_scan_still_completes_by_what_was_in_hand(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(started(1)))
     await pause_scan(desk, PauseScan(scan_id=SCAN))
     await account_facts(desk, deliveries(analysed("a")))
@@ -197,7 +197,7 @@ async def test_a_paused_scan_still_completes_by_what_was_in_hand(desk: Desk, bus
     assert (await progress(desk)).state == "completed"
 
 
-async def test_a_cancelled_scan_leaves_the_rest_unreached(desk: Desk, bus: RecordingBus) -> None:
+async def test_a_cancelled_scan_leaves_the_rest_unreached(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(started(5), analysed("a")))
     for _ in range(2):
         shown = await cancel_scan(desk, CancelScan(scan_id=SCAN, detail="wrong branch"))
@@ -208,19 +208,21 @@ async def test_a_cancelled_scan_leaves_the_rest_unreached(desk: Desk, bus: Recor
     assert (completed.status, completed.coverage) == ("cancelled", Coverage(analysed=1, unreached=4, total=5))
 
 
-async def test_what_arrives_after_the_end_is_recorded_but_moves_no_coverage(desk: Desk, bus: RecordingBus) -> None:
+async def test_what_arrives_after_the_end_is_recorded_but_moves_no_coverage(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(started(3), analysed("a")))
     await cancel_scan(desk, CancelScan(scan_id=SCAN))
+    await account_facts(desk, deliveries(analysed("b", ticks=9, tokens=1)))
     await account_facts(desk, deliveries(analysed("b", ticks=9, tokens=1), analysed("c")))
 
     shown = await progress(desk)
     assert (shown.accounted, shown.settled_ticks) == (1, 9)
     assert shown.coverage == Coverage(analysed=1, unreached=2, total=3)
-    assert len((await list_accounted(desk, ListAccounted(scan_id=SCAN))).files) == 3
+    files = (await list_accounted(desk, ListAccounted(scan_id=SCAN))).files
+    assert [(file.ordinal, file.path) for file in files] == [(1, "a"), (2, "b"), (3, "c")]
     assert len(bus.published(ScanCompleted)) == 1
 
 
-async def test_a_scan_cancelled_before_its_listing_stays_cancelled(desk: Desk, bus: RecordingBus) -> None:
+async def test_a_scan_cancelled_before_its_listing_stays_cancelled(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(requested()))
     await cancel_scan(desk, CancelScan(scan_id=SCAN))
     await account_facts(desk, deliveries(started(1), analysed("a")))
@@ -229,7 +231,7 @@ async def test_a_scan_cancelled_before_its_listing_stays_cancelled(desk: Desk, b
     assert (shown.state, shown.coverage) == ("cancelled", Coverage())
 
 
-async def test_a_halted_scan_can_be_finished_as_it_is(desk: Desk, bus: RecordingBus) -> None:
+async def test_a_halted_scan_can_be_finished_as_it_is(desk: Desk, bus: MortalBus) -> None:
     await account_facts(desk, deliveries(started(5), analysed("a")))
     await pause_scan(desk, PauseScan(scan_id=SCAN))
     for _ in range(2):
