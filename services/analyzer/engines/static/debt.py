@@ -11,8 +11,8 @@ from libs.events.analyzer import Category, Severity
 from services.analyzer.engines.static.drafts import Draft, bounded
 from services.analyzer.engines.static.languages import GRAMMARS
 
-MAX_SINGLE = 3
-_MARKER = re.compile(r"\b(TODO|FIXME|HACK|XXX)\b(?:\([^)\n]{0,60}\))?[:\s-]*([^\n]*)")
+MAX_SINGLE = 2
+_MARKER = re.compile(r"(?<![\w/.\-])(TODO|FIXME|HACK|XXX)(?![\w/\-])(?:\([^)\n]{0,60}\))?[:\s-]*([^\n]*)")
 _LINE_COMMENT = re.compile(r"(?:^|[\s;{}])(?:#|//|--|/\*|<!--|;|%|\"\"\")\s*([^\n]*)")
 _NEVER_COMMENTS = frozenset({"markdown", "restructuredtext", "text", "json", "unknown"})
 _SUGGESTION = "Do it, or turn it into a ticket and say its number here."

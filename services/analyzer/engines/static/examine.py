@@ -16,7 +16,7 @@ from libs.events.analyzer import FileAnalysis
 from services.analyzer.engines.static.debt import debt
 from services.analyzer.engines.static.drafts import Draft, bounded, finish
 from services.analyzer.engines.static.frames import Request
-from services.analyzer.engines.static.functions import Profile, hard_functions, profile
+from services.analyzer.engines.static.functions import Profile, hard_functions, profile, unused_functions
 from services.analyzer.engines.static.imports import imports
 from services.analyzer.engines.static.languages import GRAMMARS, Kind
 from services.analyzer.engines.static.limits import decode, refusal
@@ -102,11 +102,12 @@ def examine(draught: Draught, report: Callable[[str], None]) -> None:
 
 def _measure(draught: Draught, root: SgNode, tools: _Tools) -> None:
     kind, text = draught.kind, draught.text
-    draught.drafts += tools.run(RULES, lambda: list(matches(root, kind=kind, text=text)), [])
+    draught.drafts += tools.run(RULES, lambda: list(matches(root, kind=kind, text=text, lines=draught.lines)), [])
     draught.outline = tools.run(METRICS, lambda: outline(root, kind.language, text), Outline())
     draught.profile = tools.run(METRICS, lambda: _profile(draught), Profile())
     if kind.role == "source":
         draught.drafts += hard_functions(draught.outline)
+        draught.drafts += unused_functions(draught.outline, kind=kind, text=text)
 
 
 def _parse(text: str, language: str) -> SgNode | None:

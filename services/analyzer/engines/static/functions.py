@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from libs.events.analyzer import Category, Severity, Shape
 from services.analyzer.engines.static.drafts import Draft
+from services.analyzer.engines.static.languages import Kind
 from services.analyzer.engines.static.outline import Outline, Unit
 from services.analyzer.engines.static.scores import Measured, complexity_score, maintainability_score
 from services.analyzer.engines.static.shapes import MAX_SHAPES, MIN_LINES, shape
 from services.analyzer.engines.static.tokens import tokens
 
+_PRIVATE = {
+    "python": re.compile(r"_[a-z]"),
+    "javascript": re.compile(r"\w"),
+    "typescript": re.compile(r"\w"),
+    "tsx": re.compile(r"\w"),
+}
 COMPLEX = 25
 VERY_COMPLEX = 50
 LONG = 200
 DEEP = 6
-MANY_PARAMETERS = 10
+MANY_PARAMETERS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +44,53 @@ def hard_functions(outline: Outline) -> list[Draft]:
     return drafts
 
 
+def unused_functions(outline: Outline, *, kind: Kind, text: str) -> list[Draft]:
+    """Private functions of a module whose name is nowhere else in the file."""
+    if kind.language not in _PRIVATE or "__getattr__" in text or "globals()" in text:
+        return []
+    return [_unused(unit) for unit in outline.units if _is_unused(unit, kind.language, text)]
+
+
+def _is_unused(unit: Unit, language: str, text: str) -> bool:
+    if not unit.is_function or unit.parent >= 0 or unit.name.startswith("__"):
+        return False
+    if (
+        not _PRIVATE[language].match(unit.name)
+        or text[: unit.start].rstrip("\n ").rpartition("\n")[2].lstrip()[:1] == "@"
+    ):
+        return False
+    if language != "python" and not (text.startswith("function", unit.start) and _is_module(text, unit.start)):
+        return False
+    return len(re.findall(rf"(?<![\w$]){re.escape(unit.name)}(?![\w$])", text)) == 1
+
+
+def _is_decorated(text: str, start: int) -> bool:
+    before = text[max(0, start - 500) : start].rstrip()
+    return before.rpartition("\n")[2].lstrip().startswith("@")
+
+
+def _is_module(text: str, start: int) -> bool:
+    """Only in a module a function that is not exported is out of reach from other files."""
+    before = text[max(0, start - 30) : start]
+    return "export" not in before and re.search(r"^(?:import|export)\b", text, re.MULTILINE) is not None
+
+
+def _unused(unit: Unit) -> Draft:
+    return Draft(
+        rule="static/unused-function",
+        category=Category.REFACTORING,
+        severity=Severity.LOW,
+        title=f"{unit.name} is private and used nowhere in its file",
+        suggestion="Remove it, or give it a public name if other files use it.",
+        start_line=unit.start_line,
+        end_line=unit.end_line,
+        cwe=561,
+        confidence=0.6,
+        code="",
+        symbol=unit.symbol,
+    )
+
+
 def _hard(unit: Unit, own_lines: int) -> Draft | None:
     measures = {
         f"complexity {unit.complexity}": unit.complexity >= COMPLEX,
@@ -54,7 +109,7 @@ def _hard(unit: Unit, own_lines: int) -> Draft | None:
         title=f"{name} is hard to change: {', '.join(reasons)}",
         description=(
             f"McCabe complexity {unit.complexity} (above {COMPLEX} few read it right the first time), "
-            f"{unit.lines} lines, nested {unit.depth} deep, {unit.parameters} parameters."
+            f"{unit.lines} lines, nested {unit.depth} deep, {unit.parameters} required parameters."
         ),
         suggestion="Move its parts into functions with names; leave early instead of nesting.",
         start_line=unit.start_line,

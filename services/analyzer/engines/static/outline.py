@@ -18,7 +18,6 @@ from ast_grep_py import SgNode
 from services.analyzer.engines.static.languages import GRAMMARS, Grammar
 
 ANONYMOUS = "(anonymous)"
-_NAME_IN_DECLARATOR = re.compile(r"([~\w:]+|operator\s*\S+?)\s*\($")
 _RECEIVER = re.compile(r"(\w+)(?:\[[^\]]*\])?\s*\)$")
 _NAME_KINDS = frozenset({"simple_identifier", "type_identifier", "identifier", "constant"})
 _IMPLICIT_PARAMETERS = frozenset({"self", "cls", "&self", "&mut self", "mut self", "this", "*", "/"})
@@ -38,6 +37,7 @@ class Unit:
     parent: int
     """The place of the enclosing unit in the outline, -1 for none."""
     parameters: int = 0
+    """Without defaults."""
     complexity: int = 1
     depth: int = 0
 
@@ -198,11 +198,16 @@ def _method_of(node: SgNode, name: str) -> str:
 
 
 def _declared_name(node: SgNode) -> str:
-    declarator = node.field("declarator")
-    while declarator is not None and declarator.kind() != "function_declarator":
-        declarator = declarator.field("declarator")
+    declarator = _function_declarator(node)
     name = declarator.field("declarator") if declarator else None
     return "".join(name.text().split())[:120].replace("::", ".") if name else ANONYMOUS
+
+
+def _function_declarator(node: SgNode) -> SgNode | None:
+    declarator = node.field("declarator")
+    while declarator is not None and declarator.field("parameters") is None:
+        declarator = declarator.field("declarator")
+    return declarator
 
 
 def _assigned_name(node: SgNode) -> str:
@@ -218,12 +223,19 @@ def _assigned_name(node: SgNode) -> str:
 
 
 def _parameters(node: SgNode) -> int:
+    """Those that every caller has to give."""
     listed = node.field("parameters")
-    if listed is None and (declarator := node.field("declarator")) is not None:
+    if listed is None and (declarator := _function_declarator(node)) is not None:
         listed = declarator.field("parameters")
     if listed is None:
         listed = next((child for child in node.children() if child.kind() == "function_value_parameters"), None)
     if listed is None:
         return sum(child.kind() == "parameter" for child in node.children())
-    named = [child for child in listed.children() if child.is_named() and "comment" not in child.kind()]
-    return sum(child.text() not in _IMPLICIT_PARAMETERS for child in named)
+    return sum(_is_required(child) for child in listed.children() if child.is_named())
+
+
+def _is_required(parameter: SgNode) -> bool:
+    kind = parameter.kind()
+    if any(word in kind for word in ("comment", "default", "optional", "assignment", "splat")):
+        return False
+    return parameter.text() not in _IMPLICIT_PARAMETERS

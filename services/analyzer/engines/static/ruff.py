@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +22,14 @@ from services.analyzer.engines.static.drafts import Draft
 from services.analyzer.engines.static.languages import Kind
 
 SYNTAX = "invalid-syntax"
+_DYNAMIC = re.compile(r"\bglobals\(\)|\bexec\(|\b_convert_\(|\bsetattr\((?:builtins|__builtins__)|\bbuiltins\.\w+ =")
+_PARAMETER = re.compile(r"(\w+)\s*(?::[^=]*)?=\s*$")
+_DEF = re.compile(r"\s*(?:async\s+)?def\b")
+_UNDEFINED = frozenset({"F821", "F822"})
+_MENDED_TOGETHER = frozenset(
+    {"ruff/f401", "ruff/f601", "ruff/f841", "ruff/f822", "ruff/w605", "ruff/b018", "ruff/f811"}
+)
+MAX_ALIKE = 3
 _HARMLESS = "seems safe"
 """What ruff says of a shell command that is a constant."""
 
@@ -81,25 +91,57 @@ class Run:
             path.unlink(missing_ok=True)
 
 
-def drafts(diagnostics: list[dict[str, Any]], *, kind: Kind, lines: list[str]) -> list[Draft]:
+def drafts(diagnostics: list[dict[str, Any]], *, kind: Kind, text: str, lines: list[str]) -> list[Draft]:
     """What is worth telling of ruff's answer for one file."""
     broken = [entry for entry in diagnostics if _code_name(entry) == SYNTAX]
     if broken:
         return [_syntax(broken[0], kind, lines)]
-    found = (_draft(entry, kind) for entry in diagnostics)
-    return [draft for draft in found if draft is not None]
+    found = [draft for entry in _sifted(diagnostics, text) if (draft := _draft(entry, kind, lines)) is not None]
+    return _grouped(found)
 
 
-def _draft(entry: dict[str, Any], kind: Kind) -> Draft | None:
+def _sifted(diagnostics: list[dict[str, Any]], text: str) -> Iterator[dict[str, Any]]:
+    """An undefined name is told once, and not at all where the module makes or removes names as it runs."""
+    told: set[str] = set()
+    dynamic = _DYNAMIC.search(text) is not None
+    for entry in diagnostics:
+        if _code_name(entry) in _UNDEFINED:
+            message = str(entry["message"])
+            if dynamic or message in told or _is_deleted(message, text):
+                continue
+            told.add(message)
+        yield entry
+
+
+def _grouped(found: list[Draft]) -> list[Draft]:
+    """Where a file has many of a kind that are mended together they are one finding."""
+    counts = Counter(draft.rule for draft in found)
+    crowded = {rule for rule in _MENDED_TOGETHER if counts[rule] > MAX_ALIKE}
+    kept = [draft for draft in found if draft.rule not in crowded]
+    for rule in sorted(crowded):
+        alike = [draft for draft in found if draft.rule == rule]
+        messages = "; ".join(f"line {draft.start_line}: {draft.title}" for draft in alike[:20])
+        title = f"{alike[0].title} (and {len(alike) - 1} more)"
+        kept.append(replace(alike[0], title=title, description=messages, code="", symbol=""))
+    return kept
+
+
+def _is_deleted(message: str, text: str) -> bool:
+    name = message.split("`")[1] if message.count("`") >= 2 else ""
+    return bool(name) and re.search(rf"^\s*del\b[^\n]*\b{re.escape(name)}\b", text, re.MULTILINE) is not None
+
+
+def _draft(entry: dict[str, Any], kind: Kind, lines: list[str]) -> Draft | None:
     name = _code_name(entry)
     code = codes().get(name)
     if code is None or not _applies(name, code, kind) or _HARMLESS in entry["message"]:
         return None
     message = str(entry["message"])
+    mild = kind.role != "source" or (name == "B006" and not _is_changed(entry, lines))
     return Draft(
         rule=f"ruff/{name.lower()}",
         category=code.category,
-        severity=code.severity if kind.role == "source" else Severity.LOW,
+        severity=Severity.LOW if mild else code.severity,
         title=code.title or message,
         description=message if code.title else "",
         suggestion=code.suggestion,
@@ -108,6 +150,38 @@ def _draft(entry: dict[str, Any], kind: Kind) -> Draft | None:
         cwe=code.cwe,
         confidence=code.confidence,
     )
+
+
+def _is_changed(entry: dict[str, Any], lines: list[str]) -> bool:
+    """Whether a mutable default is changed or given away in its function; else nothing goes wrong today."""
+    row, column = entry["location"]["row"], entry["location"]["column"]
+    match = _PARAMETER.search(lines[row - 1][: column - 1]) if row <= len(lines) else None
+    if match is None:
+        return True
+    name = re.escape(match[1])
+    changed = (
+        rf"\b{name}\.(?:append|add|update|extend|insert|pop|remove|setdefault|clear|sort)\(|\b{name}\[[^\]]*\]\s*[-+|]?=[^=]"
+        rf"|\b{name}\s*[-+|]=|\.\w+\s*=\s*{name}\s*$|\breturn {name}\s*$"
+    )
+    return re.search(changed, _body(lines, row), re.MULTILINE) is not None
+
+
+def _body(lines: list[str], row: int) -> str:
+    """From the line to the end of its function: the next line that starts no further right than its ``def``."""
+    start = next((place for place in range(row - 1, -1, -1) if _DEF.match(lines[place])), row - 1)
+    indent = _indent(lines[start])
+    end = row
+    while end < len(lines) and _goes_on(lines[end], indent):
+        end += 1
+    return "\n".join(lines[row:end])
+
+
+def _goes_on(line: str, indent: int) -> bool:
+    return not line.strip() or _indent(line) > indent or line.lstrip()[0] in ")]}#"
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _syntax(entry: dict[str, Any], kind: Kind, lines: list[str]) -> Draft:

@@ -2,29 +2,32 @@
 
 A rule names its languages, the words without which it cannot match (``needs``: any of them must be in the text, or
 the rule is not tried), where it holds (``roles``), what it says, and what it matches in ast-grep's rule language.
-``skip_entry`` keeps it out of main programs.
+``unless`` are words that tell the rule does not hold in this file, ``unless_near`` that it does not hold beside them;
+``skip_entry`` keeps it out of main programs. With ``grouped`` a file has one finding for all its matches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import yaml
-from ast_grep_py import SgNode
+from ast_grep_py import SgNode, SgRoot
 
 from libs.events.analyzer import Category, Severity
 from services.analyzer.engines.static.drafts import Draft
 from services.analyzer.engines.static.languages import Kind
 
 MAX_MATCHES = 50
+NEAR = 4
+_LISTS = ("languages", "needs", "roles", "unless", "unless_near")
 _DIRECTORY = files("services.analyzer.engines.static") / "rules"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Rule:
     """One rule for one or more languages."""
 
@@ -38,24 +41,73 @@ class Rule:
     cwe: int | None = None
     confidence: float = 0.8
     needs: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    unless_near: tuple[str, ...] = ()
     roles: tuple[str, ...] = ("source",)
     skip_entry: bool = False
+    grouped: bool = False
     rule: dict[str, Any] = field(default_factory=dict)
     constraints: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def config(self) -> Any:
-        whole: dict[str, Any] = {"rule": self.rule}
-        return {**whole, "constraints": self.constraints} if self.constraints else whole
+
+@cache
+def config_of(rule: Rule, language: str) -> Any:
+    """The rule in ast-grep's words, without the alternatives whose kinds this language's grammar does not have."""
+    config: dict[str, Any] = {"rule": _adapted(rule.rule, language)}
+    if rule.constraints:
+        config["constraints"] = _adapted(rule.constraints, language)
+    return config
 
 
-def matches(root: SgNode, *, kind: Kind, text: str) -> Iterator[Draft]:
+def _adapted(part: Any, language: str) -> Any:
+    if isinstance(part, list):
+        return [_adapted(item, language) for item in part]
+    if not isinstance(part, dict):
+        return part
+    fitting = {key: _adapted(value, language) for key, value in part.items()}
+    if "any" in fitting:
+        fitting["any"] = [item for item in fitting["any"] if _fits(item, language)]
+    return fitting
+
+
+def _fits(part: dict[str, Any], language: str) -> bool:
+    return "kind" not in part or _has_kind(language, part["kind"])
+
+
+@cache
+def _has_kind(language: str, kind: str) -> bool:
+    try:
+        SgRoot("", language).root().find(kind=kind)
+    except RuntimeError:
+        return False
+    return True
+
+
+def matches(root: SgNode, *, kind: Kind, text: str, lines: list[str]) -> Iterator[Draft]:
     """What our rules find in a parsed file."""
     for rule in _for_kind(kind.language, kind.role, kind.form):
-        if rule.needs and not any(word in text for word in rule.needs):
+        if not _could_match(rule, text):
             continue
-        for node in root.find_all(rule.config)[:MAX_MATCHES]:
-            yield _draft(rule, node)
+        every = root.find_all(config_of(rule, kind.language))
+        found = [node for node in every[:MAX_MATCHES] if not _excused(rule, node, lines)]
+        if rule.grouped and found:
+            yield _group(rule, found, kind)
+        elif found:
+            yield from (_draft(rule, node, kind) for node in found)
+
+
+def _could_match(rule: Rule, text: str) -> bool:
+    if rule.needs and not any(word in text for word in rule.needs):
+        return False
+    return not any(word in text for word in rule.unless)
+
+
+def _excused(rule: Rule, node: SgNode, lines: list[str]) -> bool:
+    if not rule.unless_near:
+        return False
+    line = node.range().start.line
+    nearby = "\n".join(lines[max(0, line - NEAR) : line + 2])
+    return any(word in nearby for word in rule.unless_near)
 
 
 @cache
@@ -76,17 +128,27 @@ def _for_kind(language: str, role: str, form: str) -> tuple[Rule, ...]:
 
 
 def _rule(entry: dict[str, Any]) -> Rule:
-    lists = {name: tuple(entry[name]) for name in ("languages", "needs", "roles") if name in entry}
+    lists = {name: tuple(entry[name]) for name in _LISTS if name in entry}
     kinds = {"category": Category(entry["category"]), "severity": Severity(entry["severity"])}
     return Rule(**{**entry, **lists, **kinds})
 
 
-def _draft(rule: Rule, node: SgNode) -> Draft:
+def _group(rule: Rule, found: list[SgNode], kind: Kind) -> Draft:
+    first = _draft(rule, found[0], kind)
+    if len(found) == 1:
+        return replace(first, code="", symbol="")
+    numbers = [str(node.range().start.line + 1) for node in found]
+    listed = ", ".join(numbers[:20]) + (" …" if len(numbers) > 20 else "")
+    title = f"{rule.title} ({len(found)}{'+' if len(found) == MAX_MATCHES else ''} times)"
+    return replace(first, title=title, description=f"Lines {listed}. {rule.description}", code="", symbol="")
+
+
+def _draft(rule: Rule, node: SgNode, kind: Kind) -> Draft:
     span = node.range()
     return Draft(
         rule=rule.id,
         category=rule.category,
-        severity=rule.severity,
+        severity=rule.severity if kind.role == "source" else Severity.LOW,
         title=rule.title,
         description=rule.description,
         suggestion=rule.suggestion,

@@ -109,7 +109,7 @@ class _Bench:
 def _add(draughts: list[Draught], found: dict[int, list[dict[str, Any]]]) -> None:
     for place, diagnostics in found.items():
         draught = draughts[place]
-        draught.drafts += drafts(diagnostics, kind=draught.kind, lines=draught.lines)
+        draught.drafts += drafts(diagnostics, kind=draught.kind, text=draught.text, lines=draught.lines)
 
 
 def _limit_memory() -> None:
