@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +43,14 @@ def database_url(test_database: TestDatabase) -> str:
 def fresh_schema(test_database: TestDatabase) -> Callable[[str], Awaitable[str]]:
     """``await fresh_schema(name)`` makes that schema in the test's database and returns the URL to open it with."""
     return test_database.fresh_schema
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """An empty data directory for embedded servers, removed afterwards.
+
+    Not in ``tmp_path``: as root PostgreSQL runs under another account, and each pytest that starts shuts its
+    temp directory to other accounts again, under the servers of those that run.
+    """
+    with tempfile.TemporaryDirectory(prefix="strandline-data-", ignore_cleanup_errors=True) as name:
+        yield Path(name).resolve()

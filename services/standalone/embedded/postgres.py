@@ -112,6 +112,12 @@ class PostgresStore:
         )
         return Server(program=program, before_start=self._forget_last_run, ready=self._is_ready)
 
+    def leave(self) -> None:
+        """Remove the short stand-in for a socket directory, if there is one and nothing is in it."""
+        if self.sockets.parent != self.directory:
+            with contextlib.suppress(OSError):
+                self.sockets.rmdir()
+
     @property
     def _log(self) -> Path:
         return self.directory.with_name("postgres.log")

@@ -45,9 +45,9 @@ async def embedded_servers(data_dir: Path) -> AsyncIterator[Servers]:
     Raises:
         EmbeddedFailed: a server cannot be started or kept running.
     """
+    nats, postgres = _open_stores(data_dir)
     try:
         async with asyncio.TaskGroup() as group:
-            nats, postgres = _open_stores(data_dir)
             tasks = [group.create_task(_run_nats(nats, up := asyncio.Event()))]
             tasks.append(group.create_task(_run_postgres(postgres, also_up := asyncio.Event())))
             await up.wait()
@@ -62,6 +62,8 @@ async def embedded_servers(data_dir: Path) -> AsyncIterator[Servers]:
         # A task group wraps what leaves it, the caller's own exceptions too.
         first = next((error for error in errors.exceptions if isinstance(error, EmbeddedFailed)), errors.exceptions[0])
         raise first from first.__cause__
+    finally:
+        postgres.leave()
 
 
 async def _run_nats(store: NatsStore, up: asyncio.Event) -> None:

@@ -60,7 +60,6 @@ async def holder_of(data: Path) -> AsyncIterator[Holder]:
         cwd=ROOT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
     )
     assert process.stdout is not None
     assert process.stdin is not None
