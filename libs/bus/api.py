@@ -259,12 +259,18 @@ class Bus(Protocol):
         """The durable consumers whose name starts so, in order of name."""
 
     def consume(
-        self, consumer: Consumer, handler: Handler, *, exhausted: Exhausted | None = None, slots: Slots | None = None
+        self,
+        consumer: Consumer,
+        handler: Handler,
+        *,
+        exhausted: Exhausted | None = None,
+        slots: Slots | None = None,
+        create: bool = True,
     ) -> AbstractAsyncContextManager[Subscription]:
         """Run the handler for each delivery, ``max_in_flight`` at a time, until the context is left.
 
-        The consumer is created if need be, unless it names no filters: then it is only joined, and ``gone`` at
-        once where it is not there. ``slots`` shares one bound among several consumers, in turns.
+        The consumer is created if need be; without ``create`` it is only joined, and ``gone`` at once where it is
+        not there. ``slots`` shares one bound among several consumers, in turns.
         On leaving: no new pulls; handlers get ``grace`` seconds to finish; the rest is handed back.
         """
 

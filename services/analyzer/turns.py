@@ -48,7 +48,7 @@ class Turns:
         stack = AsyncExitStack()
         consumer = Consumer(name=name, filters=(), max_in_flight=self._parallel)
         subscription = await stack.enter_async_context(
-            self._bus.consume(consumer, self._handler, exhausted=self._exhausted, slots=self._slots)
+            self._bus.consume(consumer, self._handler, exhausted=self._exhausted, slots=self._slots, create=False)
         )
         self._open[name] = (subscription, stack)
         log.info("scan_joined", consumer=name)

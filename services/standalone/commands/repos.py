@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -15,6 +14,7 @@ from services.standalone.commands.results import pick_repository
 from services.standalone.commands.scan import Dollars
 from services.standalone.show.money import dollars
 from services.standalone.show.safe import safe
+from services.standalone.show.terminal import results_console
 
 ENGINES = click.Choice(["static", "llm", "auto"])
 
@@ -65,7 +65,7 @@ async def list_(place: Place, json_output: bool) -> None:
             "yes" if repository.enabled else "no",
             repository.last_scan_id or "",
         )
-    Console(highlight=False).print(table)
+    results_console().print(table)
 
 
 @repos.command("set")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -21,6 +20,7 @@ from services.standalone.commands.reach import USAGE, Place, Stop, data_option, 
 from services.standalone.show.money import dollars
 from services.standalone.show.report import finding_document, print_tasks
 from services.standalone.show.safe import safe
+from services.standalone.show.terminal import results_console
 
 
 @click.command()
@@ -40,12 +40,12 @@ async def tasks(place: Place, repository: str | None, json_output: bool) -> None
     if json_output:
         click.echo(json.dumps([task.model_dump(mode="json") for task in listed], ensure_ascii=False, indent=1))
     else:
-        print_tasks(Console(highlight=False), listed)
+        print_tasks(results_console(), listed)
 
 
 @click.command()
 @click.argument("repository", required=False)
-@click.option("--severity", type=click.Choice([*Severity]), help="This severe or worse.")
+@click.option("--severity", type=click.Choice([severity.value for severity in Severity]), help="This severe or worse.")
 @click.option("--path", "path_prefix", default="", help="Only paths that start so.")
 @click.option("--json", "json_output", is_flag=True)
 @data_option
@@ -89,7 +89,7 @@ async def cost(place: Place, by: str, json_output: bool) -> None:
     for row in (*report.rows, report.total):
         money = (dollars(row.ticks), dollars(row.presumed_ticks), dollars(row.saved_ticks))
         table.add_row(escape(safe(row.group)), f"{row.files:,}", f"{row.tokens:,}", *money)
-    Console(highlight=False).print(table)
+    results_console().print(table)
 
 
 @click.command()
@@ -125,7 +125,7 @@ async def pick_repository(client: Client, named: str | None) -> Repository:
 
 
 def _print_findings(listed: Sequence[StandingFinding]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = results_console()
     for item in listed:
         found = item.finding
         place = f"{safe(item.path)}:{found.start_line}"

@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 import click
-from rich.console import Console
 
 from libs.events.analyzer import Severity
 from libs.questions.differ import Repository, ScanTicket
@@ -27,6 +26,7 @@ from services.standalone.commands.reach import (
 from services.standalone.following import Followed, Halted, ListingFailed, follow_scan, join_scan
 from services.standalone.show.money import dollars, ticks_of
 from services.standalone.show.report import Report, as_document, print_report, worst_at_or_above
+from services.standalone.show.terminal import results_console
 from services.standalone.show.views import View, view_for
 
 GATE_FAILED = 1
@@ -54,7 +54,11 @@ class Dollars(click.ParamType[int]):
 @click.option("--engine", type=click.Choice(["static", "llm", "auto"]), default="auto", show_default=True)
 @click.option("--budget", "budget_ticks", type=Dollars(), metavar="USD", help="The most this scan may spend.")
 @click.option("--json", "json_output", is_flag=True, help="One JSON document on standard output.")
-@click.option("--fail-on", type=click.Choice([*Severity]), help="Exit 1 when a finding this severe stands.")
+@click.option(
+    "--fail-on",
+    type=click.Choice([severity.value for severity in Severity]),
+    help="Exit 1 when a finding this severe stands.",
+)
 @click.option("--parallel", type=click.IntRange(1, 4096), metavar="N", help="Files in hand at once.")
 @data_option
 @runs
@@ -73,7 +77,7 @@ async def scan(
         json.dump(as_document(report), sys.stdout, ensure_ascii=False, indent=1)
         sys.stdout.write("\n")
     else:
-        print_report(Console(highlight=False), report)
+        print_report(results_console(), report)
     sys.stdout.flush()
     _exit(report, fail_on)
 
@@ -164,5 +168,5 @@ async def follow_to_the_end(client: Client, scan_id: str) -> None:
         view.close()
     progress = await client.ask(Progress, "GET", f"/scans/{scan_id}")
     report = await _report(client, progress.repository_id, followed)
-    print_report(Console(highlight=False), report)
+    print_report(results_console(), report)
     _exit(report, None)

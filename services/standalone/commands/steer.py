@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from libs.events.reviewer import ReviewCompleted
@@ -12,6 +11,7 @@ from services.standalone.commands.reach import Place, data_option, reach, runs
 from services.standalone.commands.scan import Dollars, follow_to_the_end
 from services.standalone.show.money import dollars
 from services.standalone.show.safe import safe
+from services.standalone.show.terminal import results_console
 
 
 @click.command()
@@ -31,7 +31,7 @@ async def status(place: Place, scan_id: str | None, json_output: bool) -> None:
     elif not scans:
         click.echo("No scans yet: strandline scan PATH|URL")
     else:
-        Console(highlight=False).print(_table(scans))
+        results_console().print(_table(scans))
 
 
 @click.command()

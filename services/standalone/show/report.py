@@ -106,7 +106,7 @@ def print_tasks(console: Console, tasks: Sequence[Task]) -> None:
         console.print(f"[bold]{number:3}.[/] [{style}]{task.priority:8}[/] [bold]{escape(safe(task.title))}[/]")
         after = [str(numbers[other]) for other in task.depends_on if other in numbers]
         detail = f"{task.category} · {hours} · {_files(task)}" + (f" · after {', '.join(after)}" if after else "")
-        console.print(Padding(f"[dim]{escape(detail)} · {task.id}[/]", (0, 0, 0, 14)))
+        console.print(Padding(f"[dim]{escape(detail)} · {task.id}[/]", (0, 0, 0, 14), expand=False))
 
 
 def worst_at_or_above(findings: Sequence[StandingFinding], severity: Severity) -> list[StandingFinding]:
