@@ -157,7 +157,7 @@ class BareMirror:
         """Pack many small fetches into one, and drop what no ref protects."""
         packs = await asyncio.to_thread(lambda: len(list((self.git_dir / "objects" / "pack").glob("*.pack"))))
         if packs > self._limits.packs:
-            await self.run("repack", "-a", "-d", "--quiet", seconds=self._limits.fetch_seconds)
+            await self.run("repack", "-a", "-d", "--window=10", "--quiet", seconds=self._limits.fetch_seconds)
             await self.run("prune", "--expire=1.day.ago", seconds=self._limits.fetch_seconds)
 
     async def delete(self) -> None:

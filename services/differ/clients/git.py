@@ -50,7 +50,8 @@ OVERRIDES = (
     "index.threads=1",
 )
 
-# What the upload-pack of a fetch from a path reads. Any owner is fine: its files are data to us.
+# What the upload-pack of a fetch from a path reads. Any owner is fine: its files are data to us. Small
+# packs pay over a network, not over a pipe.
 PROTECTED = """[safe]
 \tdirectory = *
 [core]
@@ -58,6 +59,9 @@ PROTECTED = """[safe]
 \thooksPath = /dev/null
 [gc]
 \tauto = 0
+[pack]
+\twindow = 0
+\tcompression = 1
 """
 
 

@@ -6,7 +6,7 @@ import re
 
 VENDORED = re.compile(
     rb"(?:^|/)(?:node_modules|bower_components|jspm_packages|web_modules|vendor|vendors|third[_-]?party|3rd[_-]?party"
-    rb"|external_libs|Godeps/_workspace|Carthage/(?:Build|Checkouts)|Pods|site-packages|dist-packages|\.?venv|\.eggs"
+    rb"|external_libs|Godeps/_workspace|Carthage/(?:Build|Checkouts)|Pods|site-packages|dist-packages|\.venv|\.eggs"
     rb"|__pypackages__|\.bundle|\.yarn/(?:releases|plugins|sdks|cache)|\.gradle|\.cargo/registry)/",
     re.IGNORECASE,
 )

@@ -85,6 +85,7 @@ QUEUED = [
     ("a.c", "/* コメント */ int a;\n".encode("shift-jis")),
     ("a.txt", b"\x1b[1mbold\x1b[0m\n"),
     ("vendor.py", CODE),
+    ("Lib/venv/__init__.py", CODE),
     ("src/vendoring/a.py", CODE),
     ("src/node_modules.py", CODE),
     ("lock.py", CODE),
