@@ -16,10 +16,12 @@ from libs.events.reviewer import Priority
 from services.reviewer.domain.priority import PRIORITIES, Role
 
 MOST_DEPENDENCIES = 5
-WIDEST = 20
+WIDEST = 8
 """A task over more files than this has no place in the import order."""
 
 LEAST_OVERLAP = 0.25
+LEAST_IMPORTING = 0.5
+"""Half of a task's files have to import the other's, or waiting for it would cost more than it saves."""
 _MENDING = frozenset((Category.SECURITY, Category.CORRECTNESS, Category.ERROR_HANDLING))
 
 Edges = Mapping[str, Mapping[str, int]]
@@ -34,8 +36,9 @@ class Work:
     category: Category
     priority: Priority
     role: Role
-    rank: float
     paths: frozenset[str]
+    cause: str = ""
+    """The one rule it is about; empty where there are several or none: such work has no place in the import order."""
 
 
 def wishes(works: Sequence[Work], imports: Mapping[str, frozenset[str]]) -> dict[str, dict[str, int]]:
@@ -58,17 +61,19 @@ def _by_imports(
     if len(work.paths) > WIDEST:
         return {}
     weights: dict[str, int] = defaultdict(int)
-    imported = [path for own in work.paths for path in imports.get(own, ()) if path not in work.paths]
-    for path in imported:
-        for other in touching.get(path, ()):
-            if other.id != work.id and _same_kind(work, other):
-                weights[other.id] += 1
-    return dict(weights)
+    for own in work.paths:
+        imported = imports.get(own, frozenset()) - work.paths
+        others = {other.id for path in imported for other in touching.get(path, ()) if _same_kind(work, other)}
+        for other in others - {work.id}:
+            weights[other] += 1
+    return {other: weight for other, weight in weights.items() if weight >= LEAST_IMPORTING * len(work.paths)}
 
 
 def _same_kind(work: Work, other: Work) -> bool:
+    rebuilding = work.category is other.category is Category.REFACTORING
     return (
-        other.category is work.category
+        bool(work.cause and other.cause)
+        and (rebuilding or work.cause == other.cause)
         and other.role == work.role
         and len(other.paths) <= WIDEST
         and not _less_urgent(other, work)

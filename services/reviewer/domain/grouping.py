@@ -24,10 +24,11 @@ MINUTES: dict[Category, tuple[int, int, int, int]] = {
     Category.REFACTORING: (120, 90, 60, 20),
     Category.DOCUMENTATION: (20, 15, 10, 5),
 }
-"""Minutes to understand, mend and test one finding: critical, high, medium, low."""
+"""Minutes to understand, mend and test one finding: critical, high, medium, low.
 
-AGAIN = 0.4
-"""The same rule again in the same file costs this much of the first; a refactoring is as much work each time."""
+Whoever has mended a rule once in a file is quicker each time: the n-th place takes one n-th of the first. Only a
+refactoring is as much work every time.
+"""
 
 MOST_MINUTES = 240
 LEAST_MINUTES = 60
@@ -136,14 +137,12 @@ def common_directory(paths: Iterable[str]) -> str:
 
 
 def _estimate(problems: Iterable[Problem]) -> list[tuple[Problem, float]]:
-    seen: set[tuple[str, str]] = set()
+    seen: dict[tuple[str, str], int] = defaultdict(int)
     estimated = []
     for problem in sorted(problems, key=lambda problem: (problem.path, problem.line, problem.id)):
-        minutes = minutes_of(problem)
-        if (problem.rule, problem.key) in seen and problem.category is not Category.REFACTORING:
-            minutes *= AGAIN
-        seen.add((problem.rule, problem.key))
-        estimated.append((problem, minutes))
+        seen[problem.rule, problem.key] += 1
+        times = 1 if problem.category is Category.REFACTORING else seen[problem.rule, problem.key]
+        estimated.append((problem, minutes_of(problem) / times))
     return estimated
 
 

@@ -58,6 +58,8 @@ class _Draft:
     planned: Planned
     role: Role
     paths: frozenset[str]
+    rule: str = ""
+    line: int = 0
 
 
 def make_plan(standing: Snapshot, *, most_tasks: int = MOST_TASKS, partial: bool = False) -> Plan:
@@ -65,7 +67,7 @@ def make_plan(standing: Snapshot, *, most_tasks: int = MOST_TASKS, partial: bool
     imports = import_graph(standing.files)
     groups, unplanned = group(standing.problems)
     drafts = _drafts(standing, groups, fan_in(imports))
-    drafts.sort(key=lambda draft: (-draft.planned.task.rank, draft.planned.task.id))
+    drafts.sort(key=lambda draft: (-draft.planned.task.rank, min(draft.paths), draft.line, draft.planned.task.id))
     beyond = sum(len(draft.planned.members) for draft in drafts[most_tasks:])
     if beyond:
         unplanned[f"beyond the {most_tasks} tasks limit"] = beyond
@@ -109,7 +111,9 @@ def _drafts(standing: Snapshot, groups: Sequence[Group], imported: Mapping[str, 
     for each in groups:
         ranking = terms(each.problems, each.role, complexity=complexity, imported=imported)
         paths = frozenset(problem.path for problem in each.problems)
-        drafts.append(_Draft(_planned(standing.repository_id, each, ranking), each.role, paths))
+        rules = {problem.rule for problem in each.problems}
+        rule, line = rules.pop() if len(rules) == 1 else "", each.problems[0].line
+        drafts.append(_Draft(_planned(standing.repository_id, each, ranking), each.role, paths, rule, line))
     for cluster in clusters(standing.files):
         ranking = _copies_ranking(cluster, complexity, imported)
         task = _copies_task(standing.repository_id, cluster, ranking)
@@ -221,6 +225,7 @@ def _copies_description(cluster: Cluster) -> str:
 
 
 def _in_order(drafts: Sequence[_Draft], imports: Mapping[str, frozenset[str]]) -> list[Planned]:
+    """The drafts, which come the most urgent first, with their dependencies and each after those."""
     by_id = {draft.planned.task.id: draft for draft in drafts}
     works = [
         dependencies.Work(
@@ -228,14 +233,14 @@ def _in_order(drafts: Sequence[_Draft], imports: Mapping[str, frozenset[str]]) -
             category=draft.planned.task.category,
             priority=draft.planned.task.priority,
             role=draft.role,
-            rank=draft.planned.task.rank,
             paths=draft.paths,
+            cause=draft.rule,
         )
         for id, draft in by_id.items()
     ]
-    rank = {work.id: work.rank for work in works}
-    edges = dependencies.acyclic(dependencies.wishes(works, imports), rank)
-    order = dependencies.ordered(rank, edges, rank)
+    urgency = {id: float(-place) for place, id in enumerate(by_id)}
+    edges = dependencies.acyclic(dependencies.wishes(works, imports), urgency)
+    order = dependencies.ordered(urgency, edges, urgency)
     needs = dependencies.reduced(edges, order)
     return [
         Planned(planned.task.model_copy(update={"depends_on": needs[id]}), planned.members)

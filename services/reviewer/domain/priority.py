@@ -6,9 +6,9 @@ import re
 from functools import lru_cache
 from typing import Literal
 
-from libs.events.analyzer import Category, Severity
+from libs.events.analyzer import Category
 from libs.events.reviewer import Priority
-from services.reviewer.domain.snapshot import Problem
+from services.reviewer.domain.snapshot import SEVERITY_RANK, Problem
 
 Role = Literal["product", "tests", "periphery"]
 
@@ -35,6 +35,8 @@ _PERIPHERY = re.compile(
     r"(^|/)(docs?|examples?|samples?|demos?|turtledemo|benchmarks?|scripts?|tools?|contrib|vendor|_vendor|third_party)/"
 )
 _STEPS_DOWN: dict[Role, int] = {"product": 0, "periphery": 1, "tests": 1}
+SURE_ENOUGH = (0.3, 0.5, 0.75, 0.75)
+"""Below this confidence, by severity, a finding is a question rather than a fact: one step less urgent."""
 
 
 @lru_cache(maxsize=8192)
@@ -46,6 +48,8 @@ def role_of(path: str) -> Role:
 
 
 def priority_of(problem: Problem, role: Role) -> Priority:
-    """The table's answer, one step down for what users never run."""
-    level = PRIORITIES.index(TABLE[problem.category][list(Severity).index(problem.severity)])
-    return PRIORITIES[min(level + _STEPS_DOWN[role], len(PRIORITIES) - 1)]
+    """The table's answer, one step down for what users never run, and one for what may well be no problem."""
+    severity = SEVERITY_RANK[problem.severity]
+    level = PRIORITIES.index(TABLE[problem.category][severity]) + _STEPS_DOWN[role]
+    doubtful = problem.confidence < SURE_ENOUGH[severity]
+    return PRIORITIES[min(level + doubtful, len(PRIORITIES) - 1)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from libs.events.analyzer import Category, Severity
 from services.reviewer.domain.grouping import Group
@@ -14,9 +14,12 @@ MOST_TITLE = 300
 MOST_DESCRIPTION = 4000
 MOST_ACTION = 90
 MOST_PATH = 100
+MOST_HEADLINE = 90
+MOST_KINDS = 3
 MOST_REASONS = 6
 
-_QUOTED = re.compile(r"`[^`]*`|'[^']*'|\"[^\"]*\"|\b\d+\b")
+_NAMED = re.compile(r"`[^`]*`|'[^']*'|\"[^\"]*\"|\b\d+\b")
+_GAP = re.compile(r"^(… ?)+|: ….*$|( (in|from|at|to|of))?( …)+$|( …)+(?=:)")
 _SENTENCE = re.compile(r"(?<=[.;!?])\s+|\n|: |;")
 NOUNS = {
     Category.SECURITY: "security problems",
@@ -30,32 +33,52 @@ NOUNS = {
 
 
 def title_of(group: Group) -> str:
-    """What to do, where, and how often."""
-    rules = {problem.rule for problem in group.problems}
-    if len(rules) == 1:
+    """What to do, about what, where, and how often."""
+    by_rule = _by_rule(group.problems)
+    if len(by_rule) == 1:
         return fit(f"{_action(group.problems)} {where(group)}", MOST_TITLE)
-    first = group.problems[0]
-    noun = NOUNS[first.category]
-    return fit(f"Mend {len(group.problems)} {noun} of {len(rules)} kinds {_place(group)}", MOST_TITLE)
+    kinds = [lower(fit(headline(problems), MOST_HEADLINE)) for problems in by_rule.values()]
+    named = "; ".join(kinds[:MOST_KINDS]) + ("; …" if len(kinds) > MOST_KINDS else "")
+    return fit(f"Mend {len(group.problems)} {NOUNS[group.problems[0].category]} {_place(group)}: {named}", MOST_TITLE)
+
+
+def _by_rule(problems: Iterable[Problem]) -> dict[str, list[Problem]]:
+    """The commonest rule first."""
+    by_rule: dict[str, list[Problem]] = {}
+    for problem in problems:
+        by_rule.setdefault(problem.rule, []).append(problem)
+    return {rule: by_rule[rule] for rule in sorted(by_rule, key=lambda rule: (-len(by_rule[rule]), rule))}
 
 
 def where(group: Group) -> str:
     """``in app/db.py (4 places)``."""
-    places, files = len(group.problems), len({problem.key for problem in group.problems})
-    if places == 1:
-        return f"{_place(group)}"
-    count = f"{places} places" if files == 1 or files == places else f"{places} places in {files} files"
-    return f"{_place(group)} ({count})"
+    places = len(group.problems)
+    return _place(group) + (f" ({places} places)" if places > 1 else "")
 
 
 def _place(group: Group) -> str:
-    paths = {problem.path for problem in group.problems}
+    paths = sorted({problem.path for problem in group.problems})
     if len(paths) > 1:
-        return f"in {shorten(group.directory)}/" if group.directory else f"in {len(paths)} files"
+        return f"in {shorten(group.directory)}/" if group.directory else _files(paths)
     symbols = {problem.symbol for problem in group.problems}
-    path = shorten(next(iter(paths)))
     symbol = next(iter(symbols)) if len(symbols) == 1 else ""
+    path = shorten(paths[0]) + _lines(group)
     return f"in {symbol} of {path}" if symbol and len(symbol) <= MOST_ACTION else f"in {path}"
+
+
+def _files(paths: Sequence[str]) -> str:
+    """Two files that have no directory in common are named, more are counted behind the first."""
+    if len(paths) == 2:
+        return f"in {shorten(paths[0])} and {shorten(paths[1])}"
+    return f"in {shorten(paths[0])} and {len(paths) - 1} other files"
+
+
+def _lines(group: Group) -> str:
+    """Where a file's findings are too many for one task, which part of it this one is about."""
+    first = group.problems[0]
+    if f"\0{first.key}\0" not in group.cause[-1]:
+        return ""
+    return f" lines {first.line} to {group.problems[-1].line}"
 
 
 def shorten(path: str) -> str:
@@ -64,20 +87,43 @@ def shorten(path: str) -> str:
 
 
 def _action(problems: Sequence[Problem]) -> str:
-    """The commonest suggestion where it is short enough to be a heading, else what is wrong."""
+    """What to do, as the commonest suggestion begins, and what about; suggestions alone speak of an *it*."""
+    about = fit(headline(problems), MOST_HEADLINE)
     suggestion = _SENTENCE.split(common(problem.suggestion for problem in problems).strip(), maxsplit=1)[0]
     suggestion = suggestion.strip().rstrip(".;:,")
-    if 0 < len(suggestion) <= MOST_ACTION and (len(problems) == 1 or not _QUOTED.search(suggestion)):
-        return suggestion[0].upper() + suggestion[1:]
-    return f"Mend: {fit(headline(problems), MOST_ACTION)}"
+    if 0 < len(suggestion) <= MOST_ACTION and (len(problems) == 1 or not _NAMED.search(suggestion)):
+        return f"{suggestion[0].upper()}{suggestion[1:]}: {lower(about)}"
+    return f"Mend: {lower(about)}"
 
 
 def headline(problems: Sequence[Problem]) -> str:
-    """What is wrong, in words that fit all of them."""
-    titles = {problem.title for problem in problems}
-    if len(titles) == 1:
-        return next(iter(titles)).rstrip(".")
-    return common(_QUOTED.sub("…", title) for title in (problem.title for problem in problems)).rstrip(".")
+    """What is wrong, in words that fit all of them: without names, then without details, until most agree."""
+    titles = [problem.title.rstrip(".") for problem in problems]
+    if len(set(titles)) == 1:
+        return titles[0]
+    shared = frozenset.intersection(*(frozenset(_NAMED.findall(title)) for title in titles))
+    nameless = [_without_names(problem, shared) for problem in problems]
+    brief = [title.split(": ")[0] for title in nameless]
+    for candidates in (nameless, brief):
+        best = common(candidates)
+        if 2 * candidates.count(best) > len(candidates):
+            break
+    return best + (" comments" if best.isupper() else "")
+
+
+def _without_names(problem: Problem, shared: Container[str]) -> str:
+    title = problem.title.rstrip(".")
+    for name in (problem.symbol, problem.symbol.rsplit(".", 1)[-1]):
+        if name and title.startswith(f"{name} is "):
+            title = f"code that {title[len(name) + 1 :]}"
+    title = _NAMED.sub(lambda name: name[0] if name[0] in shared else "…", title)
+    return _GAP.sub("", title).strip() or title
+
+
+def lower(title: str) -> str:
+    """A title inside a sentence: its first letter small, unless the word is a name, a call or an abbreviation."""
+    word = title.split(" ", 1)[0]
+    return title[0].lower() + title[1:] if word[1:].islower() and word.isalpha() and word != "Python" else title
 
 
 def common(texts: Iterable[str]) -> str:
@@ -88,10 +134,8 @@ def common(texts: Iterable[str]) -> str:
 
 def description_of(group: Group) -> str:
     """What, why and how for each rule, then every place, as many as fit."""
-    by_rule: dict[str, list[Problem]] = {}
-    for problem in group.problems:
-        by_rule.setdefault(problem.rule, []).append(problem)
-    rules = sorted(by_rule, key=lambda rule: (-len(by_rule[rule]), rule))
+    by_rule = _by_rule(group.problems)
+    rules = list(by_rule)
     reasons = [_reason(rule, by_rule[rule]) for rule in rules[:MOST_REASONS]]
     if len(rules) > MOST_REASONS:
         reasons.append(f"… and {len(rules) - MOST_REASONS} more rules.")
@@ -108,8 +152,13 @@ def _reason(rule: str, problems: Sequence[Problem]) -> str:
     how = common(problem.suggestion for problem in problems)
     count = f" ({len(problems)}×)" if len(problems) > 1 else ""
     severity = min((problem.severity for problem in problems), key=list(Severity).index)
-    parts = [f"{headline(problems).rstrip('.')}{count} [{rule}, {severity}].", why, how and f"To do: {how}"]
-    return fit(" ".join(part.strip() for part in parts if part), 900)
+    parts = (f"{headline(problems)}{count} [{rule}, {severity}]", why, how and f"To do: {how}")
+    return fit(" ".join(_sentence(part) for part in parts if part.strip()), 900)
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def _reference(problem: Problem, *, titled: bool) -> str:

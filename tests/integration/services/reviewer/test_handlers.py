@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
-from typing import cast
 
 import pytest
 
-from libs.bus.api import Bus, Delivery, Refused, Reject, Retry
+from libs.bus.api import Delivery, Refused, Reject, Retry
+from libs.bus.memory import MemoryBus
 from libs.db.database import open_database
 from libs.db.migrations import migrate
 from libs.events.analyzer import Severity
 from libs.events.differ import ScanStarted, SkipReason
-from libs.events.envelope import Fact, encode
+from libs.events.envelope import Fact
 from libs.events.reviewer import FindingsChanged, ReviewCompleted, TaskChanged, TaskCreated
 from libs.questions.reviewer import GetReview, ListFindings, ListTasks, ReviewAgain
 from services.reviewer.handlers import (
@@ -39,22 +39,18 @@ from tests.unit.services.reviewer.scene import (
 )
 
 
-class Stream:
-    """Keeps what is published as the stream does: one fact a subject, the first one."""
+class Stream(MemoryBus):
+    """The bus in memory; nothing can be published while it is ``down``."""
 
-    def __init__(self) -> None:
-        self.facts: dict[str, Fact] = {}
-        self.down = False
+    down = False
 
     async def publish(self, facts: Sequence[Fact]) -> int:
         if self.down:
             raise ConnectionError("the bus is away")
-        new = [fact for fact in facts if fact.subject not in self.facts and encode(fact)]
-        self.facts.update({fact.subject: fact for fact in new})
-        return len(new)
+        return await super().publish(facts)
 
     def of(self, kind: type[Fact], scan: str) -> list[Fact]:
-        return [fact for fact in self.facts.values() if isinstance(fact, kind) and fact.scan_id == scan]
+        return [fact for fact in self.facts if isinstance(fact, kind) and fact.scan_id == scan]
 
 
 @pytest.fixture
@@ -66,7 +62,7 @@ def stream() -> Stream:
 async def reviewer(database_url: str, stream: Stream) -> AsyncIterator[Reviewer]:
     async with open_database(database_url, "reviewer", patience=30) as database:
         await migrate(database, "services.reviewer")
-        yield Reviewer(model=PostgresReadModel(database), bus=cast("Bus", stream))
+        yield Reviewer(model=PostgresReadModel(database), bus=stream)
 
 
 def delivered(fact: Fact) -> Delivery:
@@ -141,7 +137,7 @@ async def test_tasks_are_told_before_the_review_that_counts_them(reviewer: Revie
     await hear(reviewer, analysed("s1", "a.py", a_finding("x", **HIGH), a_finding("y", rule="ruff/z", **HIGH)))
     await finish(reviewer, "s1", analysed=1)
 
-    told = [type(fact) for fact in stream.facts.values()]
+    told = [type(fact) for fact in stream.facts]
     review = stream.of(ReviewCompleted, "s1")[0]
     assert told == [FindingsChanged, TaskCreated, TaskCreated, ReviewCompleted]
     assert isinstance(review, ReviewCompleted)
@@ -180,7 +176,7 @@ async def test_a_scan_that_found_the_same_tells_only_its_review(reviewer: Review
     await finish(reviewer, "s1", analysed=1)
     await finish(reviewer, "s2")
 
-    assert [type(fact) for fact in stream.facts.values() if fact.scan_id == "s2"] == [ReviewCompleted]
+    assert [type(fact) for fact in stream.facts if fact.scan_id == "s2"] == [ReviewCompleted]
 
 
 async def test_a_skipped_file_no_longer_stands(reviewer: Reviewer) -> None:

@@ -149,7 +149,42 @@ def test_the_same_cause_in_another_repository_is_another_task() -> None:
 def test_a_title_says_what_to_do_where_and_how_often() -> None:
     plan = plan_of([a_problem(f"app/db/{name}.py", "1", severity=Severity.HIGH) for name in "abc"])
 
-    assert plan.tasks[0].task.title == "Use None as the default in app/db/ (3 places)"
+    assert plan.tasks[0].task.title == "Use None as the default: mutable default argument in app/db/ (3 places)"
+
+
+def test_a_title_of_several_rules_names_what_is_wrong() -> None:
+    plan = plan_of(
+        [a_problem("a.py", rule, rule=f"ruff/{rule}", title=f"Wrong {rule}", confidence=0.5) for rule in "xy"]
+    )
+
+    assert plan.tasks[0].task.title == "Mend 2 likely bugs in a.py: wrong x; wrong y"
+
+
+def test_names_that_differ_from_place_to_place_are_left_out_of_the_title() -> None:
+    problems = [
+        a_problem("a.py", name, severity=Severity.HIGH, title=f"Undefined name `{name}` in `__all__`") for name in "xy"
+    ]
+
+    assert "undefined name … in `__all__` in a.py (2 places)" in plan_of(problems).tasks[0].task.title
+
+
+def test_parts_of_one_file_say_which_part_they_are() -> None:
+    hard = {"category": Category.REFACTORING, "severity": Severity.HIGH}
+    plan = plan_of([a_problem("a.py", f"{line}", line=line, **hard) for line in (10, 20, 30, 40)])
+
+    assert [each.task.title.rpartition("a.py ")[2] for each in plan.tasks] == [
+        "lines 10 to 20 (2 places)",
+        "lines 30 to 40 (2 places)",
+    ]
+
+
+def test_what_is_likely_no_problem_is_a_step_less_urgent() -> None:
+    plan = plan_of([a_problem("a.py", "1", confidence=0.6), a_problem("b.py", "2", confidence=0.9)])
+
+    assert [(each.task.files, each.task.priority) for each in plan.tasks] == [
+        (["b.py"], Priority.HIGH),
+        (["a.py"], Priority.MEDIUM),
+    ]
 
 
 def test_a_description_names_every_place() -> None:
