@@ -16,6 +16,7 @@ from libs.bus.api import BatchHandler, Consumer, Delivery, Handler, Slots
 from libs.bus.verdict import Held, Verdict
 
 CONFIRM_SECONDS = 2.0
+LONGEST_BEAT = 5.0
 
 
 class Hand:
@@ -25,7 +26,7 @@ class Hand:
         self._held: set[Held] = set()
         self._on_room = on_room
         self._empty = asyncio.Event()
-        self._beat_seconds = consumer.ack_wait / 3
+        self._beat_seconds = min(consumer.ack_wait / 3, LONGEST_BEAT)
         self._timer = asyncio.get_running_loop().call_later(self._beat_seconds, self._beat)
 
     def __len__(self) -> int:
@@ -54,7 +55,7 @@ class Hand:
             self._timer.cancel()
 
     def _beat(self) -> None:
-        for held in self._held:
+        for held in list(self._held):
             held.working()
         self._timer = asyncio.get_running_loop().call_later(self._beat_seconds, self._beat)
 

@@ -46,6 +46,11 @@ class Frame:
         return self._raw[13:].split(b"\r\n", 1)[0].decode() if self._raw and self.status else ""
 
     @property
+    def is_loss(self) -> bool:
+        """No server said this: the connection was lost before there was an answer."""
+        return self._raw == _LOST
+
+    @property
     def headers(self) -> dict[str, str]:
         if self._headers is None:
             self._headers = _parse(self._raw) if self._raw else {}
@@ -175,14 +180,14 @@ class Link(Client):
             TimeoutError: there was none in time, or the server is away.
         """
         answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
-        reply = self.expect(partial(_settle, answer))
-        try:
-            async with asyncio.timeout(timeout):
-                await self.up.wait()
+        async with asyncio.timeout(timeout):
+            await self.up.wait()
+            reply = self.expect(partial(_settle, answer))
+            try:
                 self.send(subject, payload, reply, headers)
                 return await answer
-        finally:
-            self.forget(reply)
+            finally:
+                self.forget(reply)
 
     async def insist(self, subject: str, payload: bytes = b"") -> Frame:
         """One answer, asked for until a server gives it."""

@@ -25,14 +25,26 @@ log = structlog.get_logger(__name__)
 EXPIRES = 30.0
 HEARTBEAT = 5.0
 COALESCE = 0.002
-ANSWER_AGAIN = 1.0
-ANSWER_TRIES = 5
+ANSWER_AGAIN = 0.5
+ANSWER_TRIES = 3
+REFUSED_WAIT = 1.0
 
 
 class JetStreamHeld:
     """A message of a pull consumer. Its answer is sent with a reply subject, so that it is known to have arrived."""
 
-    __slots__ = ("_answer", "_frame", "_link", "_settled", "_tries", "attempt", "payload", "sequence", "subject")
+    __slots__ = (
+        "_answer",
+        "_frame",
+        "_link",
+        "_reply",
+        "_settled",
+        "_tries",
+        "attempt",
+        "payload",
+        "sequence",
+        "subject",
+    )
 
     def __init__(self, link: Link, frame: Frame, settled: Callable[[Held], None]) -> None:
         tokens = frame.reply.split(".")
@@ -40,6 +52,7 @@ class JetStreamHeld:
         self._frame = frame
         self._settled = settled
         self._answer = b""
+        self._reply = ""
         self._tries = 0
         self.subject = frame.subject
         self.payload = frame.data
@@ -66,6 +79,8 @@ class JetStreamHeld:
     def working(self) -> None:
         if not self._answer:
             self._link.send(self._frame.reply, b"+WPI")
+        else:
+            self._answer_again()
 
     def _give(self, answer: bytes) -> None:
         if not self._answer:
@@ -73,17 +88,27 @@ class JetStreamHeld:
             self._send()
 
     def _send(self) -> None:
-        self._tries += 1
-        self._link.send(self._frame.reply, self._answer, self._link.expect(self._confirmed))
+        self._reply = self._link.expect(self._confirmed)
+        self._link.send(self._frame.reply, self._answer, self._reply)
 
     def _confirmed(self, frame: Frame) -> None:
-        """A lost or homeless answer is given again a few times; after that the message simply comes again."""
-        if frame.status != NO_RESPONDERS or self._tries >= ANSWER_TRIES:
+        if frame.is_loss:
+            # Said once more into the new connection; a server that has forgotten the delivery makes it again anyway.
+            self._link.send(self._frame.reply, self._answer)
             self._settled(self)
-        elif self._tries == 1:
+        elif frame.status == NO_RESPONDERS:
+            asyncio.get_running_loop().call_later(ANSWER_AGAIN * self._tries, self._answer_again)
+        else:
+            self._settled(self)
+
+    def _answer_again(self) -> None:
+        """A server says nothing to an answer for a delivery it has forgotten; such a message comes again."""
+        self._link.forget(self._reply)
+        self._tries += 1
+        if self._tries < ANSWER_TRIES:
             self._send()
         else:
-            asyncio.get_running_loop().call_later(ANSWER_AGAIN, self._send)
+            self._settled(self)
 
 
 class Pull:
@@ -198,7 +223,7 @@ class Pull:
                 log.warning("pull_refused", consumer=self._consumer, status=status, description=frame.description)
             if self._planned is None:
                 self._planned = asyncio.get_running_loop().call_later(
-                    COALESCE if status == 408 else ANSWER_AGAIN, self._ask
+                    COALESCE if status == 408 else REFUSED_WAIT, self._ask
                 )
 
     async def _check(self) -> None:
@@ -211,7 +236,7 @@ class Pull:
                 self._be_gone()
                 return
             log.warning("consumer_unavailable", consumer=self._consumer, error=str(error))
-            await asyncio.sleep(ANSWER_AGAIN)
+            await asyncio.sleep(REFUSED_WAIT)
         finally:
             self._checking = None
         self._ask_anew()

@@ -77,7 +77,7 @@ async def ask(link: Link, question: Question[Reply], timeout: float) -> Reply:
     except TimeoutError:
         raise NoAnswer(f"{subject} was not answered within {timeout:g} seconds") from None
     if frame.status == NO_RESPONDERS:
-        raise NoAnswer(f"nobody answers {subject} just now")
+        raise NoAnswer(f"nobody answers {subject} just now: {frame.description or 'nobody is there'}")
     code = frame.headers.get(REFUSED)
     if code is not None:
         raise Refused(unquote(frame.data.decode("utf-8", "replace")), code=code)
