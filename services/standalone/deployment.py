@@ -8,11 +8,11 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from libs.bus.jetstream import connect
 from pydantic import SecretStr
 
 from libs.bus.api import Bus
-from libs.runtime.serve import Checks, http_server
+from libs.bus.jetstream import connect
+from libs.runtime.serve import Checks, OpenService, http_server
 from services.analyzer.__main__ import open_analyzer
 from services.analyzer.settings import Settings as AnalyzerSettings
 from services.console.http.app import make_app
@@ -25,22 +25,28 @@ from services.reviewer.settings import Settings as ReviewerSettings
 from services.standalone.embedded.directory import Holding
 from services.standalone.embedded.servers import Servers, embedded_servers
 
-OpenAnalyzer = AbstractAsyncContextManager[Checks]
-
 
 @contextlib.asynccontextmanager
-async def open_deployment(holding: Holding, *, analysing: bool = True) -> AsyncIterator[Bus]:
-    """Everything, on the data directory that is held. Without ``analysing`` queued files stay queued."""
+async def open_deployment(
+    holding: Holding, *, analysing: bool = True, analyzer: OpenService[AnalyzerSettings] = open_analyzer
+) -> AsyncIterator[Bus]:
+    """Everything, on the data directory that is held. Without ``analysing`` queued files stay queued.
+
+    ``analyzer`` opens the analyzer; another than the usual one brings engines of its own.
+    """
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(embedded_servers(holding.path))
         bus = await stack.enter_async_context(connect(servers.nats_url, name="standalone"))
-        for service in _services(holding.path, servers, bus, analysing=analysing):
+        for service in _services(holding.path, servers, bus):
             await stack.enter_async_context(service)
+        if analysing:
+            settings = AnalyzerSettings(nats_url=SecretStr(servers.nats_url))
+            await stack.enter_async_context(analyzer(settings, bus))
         await stack.enter_async_context(http_server(make_app(bus), unix_socket=str(holding.socket)))
         yield bus
 
 
-def _services(data: Path, servers: Servers, bus: Bus, *, analysing: bool) -> list[AbstractAsyncContextManager[Checks]]:
+def _services(data: Path, servers: Servers, bus: Bus) -> list[AbstractAsyncContextManager[Checks]]:
     def settings(service: str, **more: Any) -> dict[str, Any]:
         return {
             "nats_url": SecretStr(servers.nats_url),
@@ -48,11 +54,8 @@ def _services(data: Path, servers: Servers, bus: Bus, *, analysing: bool) -> lis
             **more,
         }
 
-    opened: list[AbstractAsyncContextManager[Checks]] = [
+    return [
         open_ledger(LedgerSettings(**settings("ledger")), bus),
         open_reviewer(ReviewerSettings(**settings("reviewer")), bus),
         open_differ(DifferSettings(**settings("differ", mirrors=data / "mirrors")), bus),
     ]
-    if analysing:
-        opened.append(open_analyzer(AnalyzerSettings(nats_url=SecretStr(servers.nats_url)), bus))
-    return opened
