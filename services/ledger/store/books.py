@@ -19,11 +19,13 @@ SELECT {SCAN_COLUMNS} FROM scans
 WHERE ($1::text IS NULL OR repository_id = $1) AND (NOT $2 OR completed_at IS NULL)
 ORDER BY scan_id DESC LIMIT $3
 """
+# Ordinals are dense, so a page of all outcomes has a known end ($5): no plan can make it read the whole scan.
 LIST_ACCOUNTED = """
 SELECT ordinal, key, path, outcome, reason, engine, ticks AS cost_ticks, tokens, total_ticks FROM files
-WHERE scan_id = $1 AND ordinal > $2 AND ($4::text[] = '{}' OR outcome = ANY($4))
+WHERE scan_id = $1 AND ordinal > $2 AND ordinal <= $5::integer AND ($4::text[] = '{}' OR outcome = ANY($4))
 ORDER BY ordinal LIMIT $3
 """
+LAST_ORDINAL = 2**31 - 1
 UNTOLD = """
 SELECT scan_id, turn, type_name, payload FROM scans JOIN announcements USING (scan_id)
 WHERE told < kept AND turn > told AND ($1::text[] IS NULL OR scan_id = ANY($1))
@@ -61,9 +63,11 @@ class PostgresBooks:
         return [scan_from(row) for row in rows]
 
     async def list_accounted(self, question: ListAccounted) -> list[AccountedFile]:
+        last = LAST_ORDINAL if question.outcomes else min(LAST_ORDINAL, question.after + question.limit)
+        after = min(LAST_ORDINAL, question.after)
         async with self._database.transaction() as connection:
             rows = await connection.fetch(
-                LIST_ACCOUNTED, question.scan_id, question.after, question.limit, question.outcomes
+                LIST_ACCOUNTED, question.scan_id, after, question.limit, question.outcomes, last
             )
         return [AccountedFile.model_construct(**row) for row in rows]
 

@@ -39,9 +39,10 @@ ANNOUNCE = """
 INSERT INTO announcements (scan_id, turn, type_name, payload)
 SELECT * FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[])
 """
+# OFFSET 0 keeps the planner from joining: a plan made while the table was empty would read a whole scan each time.
 COUNTED = """
-SELECT files.scan_id, files.key FROM unnest($1::text[], $2::text[]) AS asked (scan_id, key)
-JOIN files ON files.scan_id = asked.scan_id AND files.key = asked.key
+SELECT asked.scan_id, asked.key FROM unnest($1::text[], $2::text[]) AS asked (scan_id, key)
+WHERE EXISTS (SELECT FROM files WHERE files.scan_id = asked.scan_id AND files.key = asked.key OFFSET 0)
 """
 COUNT_FILES = """
 INSERT INTO files (scan_id, key, ordinal, path, outcome, reason, engine, model, ticks, tokens, saved_ticks,
@@ -57,9 +58,10 @@ SELECT *, $13::timestamptz FROM unnest($1::text[], $2::text[], $3::text[], $4::t
 ON CONFLICT DO NOTHING RETURNING scan_id, key, origin
 """
 OPEN_RESERVATIONS = """
-SELECT reservations.* FROM unnest($1::text[], $2::text[]) AS asked (scan_id, key)
-JOIN reservations ON reservations.scan_id = asked.scan_id AND reservations.key = asked.key
-WHERE state = 'open' ORDER BY place
+SELECT kept.* FROM unnest($1::text[], $2::text[]) AS asked (scan_id, key), LATERAL (
+    SELECT * FROM reservations
+    WHERE reservations.scan_id = asked.scan_id AND reservations.key = asked.key AND state = 'open' OFFSET 0
+) AS kept ORDER BY kept.place
 """
 GRANTED = """
 SELECT ticks, state FROM reservations WHERE scan_id = $1 AND key = $2 AND stage = $3 AND attempt = $4
