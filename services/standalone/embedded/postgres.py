@@ -35,6 +35,9 @@ SETTINGS = {
     "max_connections": "60",
     "shared_buffers": "64MB",
     "jit": "off",
+    # Measured: 473 commits of 50 rows a second, 2,270 when commits do not wait for the disk. That would lose commits
+    # whose messages were acknowledged when the server is killed, and batches make 473 more than enough.
+    "synchronous_commit": "on",
     # Nobody replicates from a laptop, and every process that does not start is start-up time.
     "wal_level": "minimal",
     "max_wal_senders": "0",
