@@ -43,7 +43,7 @@ class Frame:
 
     @property
     def description(self) -> str:
-        return self._raw[13:].split(b"\r\n", 1)[0].decode() if self._raw and self.status else ""
+        return self._raw.split(b"\r\n", 1)[0][13:].decode() if self._raw and self.status else ""
 
     @property
     def is_loss(self) -> bool:
