@@ -23,7 +23,7 @@ Place = tuple[int, str, str]
 
 def debt(root: SgNode | None, *, language: str, text: str, lines: list[str]) -> list[Draft]:
     """A finding for each marker; one for the whole file where there are many."""
-    if not _MARKER.search(text):
+    if not any(word in text for word in ("TODO", "FIXME", "HACK", "XXX")):
         return []
     grammar = GRAMMARS.get(language)
     if grammar is not None and root is not None:

@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator
 
 from pydantic import ValidationError
 
+from libs.bus.api import Retry
 from libs.events.analyzer import FailReason, FileAnalysis
 from services.analyzer.engines.static.languages import kind_of
-from services.analyzer.engines.static.pool import Broken, Pool, open_pool
+from services.analyzer.engines.static.pool import Broken, Pool, Unavailable, open_pool
 from services.analyzer.engines.static.version import engine_version
 from services.analyzer.ports import Engine, EngineFailed, Examined, Source
+
+RETRY_SECONDS = 5.0
 
 
 class StaticEngine:
@@ -33,6 +36,8 @@ class StaticEngine:
         try:
             answer = await self._pool.examine(kind_of(source.path, source.content), source.content)
             return Examined(analysis=FileAnalysis.model_validate_json(answer))
+        except Unavailable as error:
+            raise Retry(str(error), after=RETRY_SECONDS) from error
         except (Broken, ValidationError) as error:
             raise EngineFailed(FailReason.ENGINE_ERROR, str(error)) from error
 

@@ -97,7 +97,9 @@ def examine(draught: Draught, report: Callable[[str], None]) -> None:
         _measure(draught, root, tools)
     draught.drafts += tools.run(SECRETS, lambda: secrets(text, kind=kind, lines=lines), [])
     draught.drafts += tools.run(DEBT, lambda: debt(root, language=kind.language, text=text, lines=lines), [])
-    draught.imports = tools.run(IMPORTS, lambda: imports(root, language=kind.language, text=text), [])
+    draught.imports = tools.run(
+        IMPORTS, lambda: imports(draught.outline.imports, language=kind.language, text=text), []
+    )
 
 
 def _measure(draught: Draught, root: SgNode, tools: _Tools) -> None:

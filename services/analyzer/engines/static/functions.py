@@ -61,6 +61,8 @@ def _is_unused(unit: Unit, language: str, text: str) -> bool:
         return False
     if language != "python" and not (text.startswith("function", unit.start) and _is_module(text, unit.start)):
         return False
+    if text.count(unit.name) == 1:
+        return True
     return len(re.findall(rf"(?<![\w$]){re.escape(unit.name)}(?![\w$])", text)) == 1
 
 

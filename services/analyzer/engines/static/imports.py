@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-
-from ast_grep_py import SgNode
+from collections.abc import Iterator, Sequence
 
 MAX_IMPORTS = 200
 MAX_LENGTH = 300
@@ -44,10 +42,13 @@ _GO_BLOCK = re.compile(r'^import\s*(?:\((.*?)^\)|(?:[\w.]+\s+)?"([^"\n]+)")', re
 _GO_PATH = re.compile(r'^\s*(?:[\w.]+\s+)?"([^"\n]+)"', re.MULTILINE)
 
 
-def imports(root: SgNode | None, *, language: str, text: str) -> list[str]:
-    """Each once. ``from a import b`` in Python names ``a`` and, where b may be a module, ``a.b``."""
+def imports(statements: Sequence[str], *, language: str, text: str) -> list[str]:
+    """Each once. ``from a import b`` in Python names ``a`` and, where b may be a module, ``a.b``.
+
+    ``statements`` are those that the parser found, which only Python needs.
+    """
     if language == "python":
-        named = _python(root) if root is not None else iter(())
+        named = _python(statements)
     elif language == "go":
         named = _go(text)
     elif language in _COMPILED:
@@ -57,9 +58,9 @@ def imports(root: SgNode | None, *, language: str, text: str) -> list[str]:
     return [name[:MAX_LENGTH] for name in dict.fromkeys(named) if name][:MAX_IMPORTS]
 
 
-def _python(root: SgNode) -> Iterator[str]:
-    for node in root.find_all(any=[{"kind": "import_statement"}, {"kind": "import_from_statement"}]):
-        statement = _COMMENT.sub("", node.text()).replace("\\\n", " ")
+def _python(statements: Sequence[str]) -> Iterator[str]:
+    for written in statements:
+        statement = _COMMENT.sub("", written).replace("\\\n", " ")
         match = _FROM.match(statement)
         if match is None:
             yield from _aliased(statement.removeprefix("import "))

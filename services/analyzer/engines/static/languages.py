@@ -22,6 +22,7 @@ class Grammar:
     logic: tuple[str, ...] = ()
     logic_kinds: tuple[str, ...] = ("binary_expression",)
     comments: tuple[str, ...] = ("comment",)
+    imports: tuple[str, ...] = ()
 
 
 _C_LOGIC = ("&&", "||")
@@ -34,6 +35,7 @@ _PYTHON = Grammar(
         *("conditional_expression", "boolean_operator", "for_in_clause", "if_clause"),
     ),
     nesting=("if_statement", "for_statement", "while_statement", "try_statement", "match_statement"),
+    imports=("import_statement", "import_from_statement"),
 )
 _JAVASCRIPT = Grammar(
     functions=(

@@ -56,6 +56,8 @@ class Outline:
 
     units: Sequence[Unit] = ()
     top_decisions: int = 0
+    imports: Sequence[str] = ()
+    """Import statements, where the grammar tells them."""
     _starts: list[int] = field(default_factory=list)
 
     @property
@@ -94,7 +96,7 @@ def outline(root: SgNode, language: str, text: str) -> Outline:
     walk = _Walk(grammar, language, text)
     for node in root.find_all(_interesting(language)):
         walk.visit(node)
-    return Outline(walk.units, walk.top_decisions, [unit.start_line for unit in walk.units])
+    return Outline(walk.units, walk.top_decisions, walk.imports, [unit.start_line for unit in walk.units])
 
 
 class _Walk:
@@ -103,11 +105,13 @@ class _Walk:
     def __init__(self, grammar: Grammar, language: str, text: str) -> None:
         self.units: list[Unit] = []
         self.top_decisions = 0
+        self.imports: list[str] = []
         self._open = [_Open(len(text) + 1, -1, 0)]
         self._functions = frozenset(grammar.functions)
         self._containers = frozenset(grammar.containers)
         self._decisions = frozenset((*grammar.decisions, *(grammar.logic_kinds if grammar.logic else ())))
         self._nesting = frozenset(grammar.nesting)
+        self._imports = frozenset(grammar.imports)
         self._language = language
         self._text = text
 
@@ -124,6 +128,8 @@ class _Walk:
             self._count()
         if kind in self._nesting:
             self._nest(start, end)
+        elif kind in self._imports:
+            self.imports.append(node.text())
 
     def _enter(self, node: SgNode, is_function: bool) -> None:
         outer = self._open[-1]
@@ -169,7 +175,7 @@ class _Walk:
 @cache
 def _interesting(language: str) -> Any:
     grammar = GRAMMARS[language]
-    kinds = sorted({*grammar.functions, *grammar.containers, *grammar.decisions, *grammar.nesting})
+    kinds = sorted({*grammar.functions, *grammar.containers, *grammar.decisions, *grammar.nesting, *grammar.imports})
     rules: list[dict[str, Any]] = [{"kind": kind} for kind in kinds]
     if grammar.logic:
         operator = {"regex": f"^({'|'.join(map(re.escape, grammar.logic))})$"}

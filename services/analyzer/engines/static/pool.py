@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from asyncio.subprocess import Process
@@ -40,7 +41,11 @@ _PROJECT = Path(__file__).resolve().parents[4]
 
 
 class Broken(Exception):
-    """This file cannot be examined: workers die on it, or cannot be started."""
+    """This file cannot be examined: workers die on it."""
+
+
+class Unavailable(Exception):
+    """No file can be examined now: workers cannot be started, or the pool was closed."""
 
 
 @dataclass(eq=False)
@@ -60,7 +65,9 @@ class Pool:
     """Made by ``open_pool``."""
 
     def __init__(self, workers: int, file_seconds: float, directory: Path) -> None:
+        self.directory = directory
         self._waiting: deque[_Job] = deque()
+        self._jobs: set[_Job] = set()
         self._arrived = asyncio.Condition()
         self._workers = [_Worker(directory / str(number), file_seconds) for number in range(workers)]
 
@@ -69,12 +76,23 @@ class Pool:
 
         Raises:
             Broken: there is none to be had.
+            Unavailable: there may be one later.
         """
         job = _Job(kind, content, asyncio.get_running_loop().create_future())
-        async with self._arrived:
-            self._waiting.append(job)
-            self._arrived.notify()
-        return await job.answer
+        self._jobs.add(job)
+        try:
+            async with self._arrived:
+                self._waiting.append(job)
+                self._arrived.notify()
+            return await job.answer
+        finally:
+            self._jobs.discard(job)
+
+    def give_up(self) -> None:
+        """Nobody works any more: whoever waits is told."""
+        for job in self._jobs:
+            if not job.answer.done():
+                job.answer.set_exception(Unavailable("the static engine was closed"))
 
     @property
     def process_ids(self) -> list[int]:
@@ -88,7 +106,8 @@ class Pool:
 
     async def _employ(self, worker: _Worker) -> None:
         try:
-            await worker.start()
+            with contextlib.suppress(OSError):
+                await worker.start()
             while True:
                 batch = await self._next_batch()
                 left = await worker.work(batch)
@@ -147,7 +166,10 @@ class _Worker:
 
     async def work(self, batch: list[_Job]) -> list[_Job]:
         """Answers the jobs; returns those that are to be tried again."""
-        process = self.process or await self.start()
+        try:
+            process = self.process or await self.start()
+        except OSError as error:
+            return _verdicts(dict(enumerate(batch)), blamed=None, reason=str(error))
         missing = dict(enumerate(batch))
         late = False
         try:
@@ -159,22 +181,23 @@ class _Worker:
             pass
         if not missing:
             return []
-        code = await self._bury(process)
+        code = await self._bury(process, kill=late)
         return _verdicts(missing, blamed=self._last_words(), reason="timeout" if late else _reason(code))
 
     def _last_words(self) -> tuple[int, str] | None:
         return unpack_progress(os.pread(self._progress, PROGRESS_BYTES, 0))
 
-    async def _bury(self, process: Process) -> int:
+    async def _bury(self, process: Process, *, kill: bool) -> int:
+        """The exit code. What died by itself is not killed: that would take its exit code from who waits for it."""
         self.process = None
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        if kill:
+            _kill(process)
         await _close(process)
         return await process.wait()
 
     async def stop(self) -> None:
         if self.process is not None:
-            await self._bury(self.process)
+            await self._bury(self.process, kill=True)
         if self._progress >= 0:
             os.close(self._progress)
             self._progress = -1
@@ -190,6 +213,13 @@ async def _exchange(process: Process, batch: list[_Job], missing: dict[int, _Job
         job = missing.pop(place)
         if not job.answer.done():
             job.answer.set_result(payload)
+
+
+def _kill(process: Process) -> None:
+    """Not by ``Process.kill``, which looks whether it has ended and so takes its exit code away."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 async def _close(process: Process) -> None:
@@ -210,15 +240,21 @@ def _pipes(process: Process) -> tuple[asyncio.StreamWriter, asyncio.StreamReader
 
 def _verdicts(missing: dict[int, _Job], *, blamed: tuple[int, str] | None, reason: str) -> list[_Job]:
     """Who is tried again, and without what. Where nobody is known to be guilty, everybody is suspected a little."""
-    place, tool = blamed or (-1, "")
-    suspects = [missing[place]] if place in missing else list(missing.values())
-    for job in suspects:
+    place, tool = blamed or (-1, "start")
+    guilty = missing.get(place)
+    if guilty is not None:
+        guilty.given_up[tool] = reason
+    for job in [guilty] if guilty else missing.values():
         job.deaths += 1
-        if place in missing:
-            job.given_up[tool] = reason
         if job.deaths >= MAX_DEATHS and not job.answer.done():
-            job.answer.set_exception(Broken(f"the worker died {job.deaths} times, last in {tool}: {reason}"))
+            job.answer.set_exception(_last_resort(guilty, tool, reason))
     return [job for job in missing.values() if not job.answer.done()]
+
+
+def _last_resort(guilty: _Job | None, tool: str, reason: str) -> Exception:
+    if guilty is None:
+        return Unavailable(f"workers of the static engine do not live: {tool}: {reason}")
+    return Broken(f"{MAX_DEATHS} workers died on this file, the last in {tool}: {reason}")
 
 
 def _reason(code: int) -> str:
@@ -239,6 +275,7 @@ async def open_pool(*, workers: int, file_seconds: float) -> AsyncIterator[Pool]
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
+        pool.give_up()
         shutil.rmtree(directory, ignore_errors=True)
 
 

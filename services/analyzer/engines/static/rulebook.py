@@ -84,16 +84,22 @@ def _has_kind(language: str, kind: str) -> bool:
 
 
 def matches(root: SgNode, *, kind: Kind, text: str, lines: list[str]) -> Iterator[Draft]:
-    """What our rules find in a parsed file."""
-    for rule in _for_kind(kind.language, kind.role, kind.form):
-        if not _could_match(rule, text):
-            continue
+    """What our rules find in a parsed file: one walk tells whether any rule has a match, as in most files none has."""
+    rules = [rule for rule in _for_kind(kind.language, kind.role, kind.form) if _could_match(rule, text)]
+    if not rules or root.find(_any_of(rules, kind.language)) is None:
+        return
+    for rule in rules:
         every = root.find_all(config_of(rule, kind.language))
         found = [node for node in every[:MAX_MATCHES] if not _excused(rule, node, lines)]
         if rule.grouped and found:
             yield _group(rule, found, kind)
         elif found:
             yield from (_draft(rule, node, kind) for node in found)
+
+
+def _any_of(rules: list[Rule], language: str) -> Any:
+    """Matches wherever one of the rules could; their constraints on what was matched are left for later."""
+    return {"rule": {"any": [config_of(rule, language)["rule"] for rule in rules]}}
 
 
 def _could_match(rule: Rule, text: str) -> bool:

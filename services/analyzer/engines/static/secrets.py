@@ -82,8 +82,13 @@ PATTERNS = (
     ),
 )
 
+_WORDS_BEFORE = (
+    *("passw", "secret", "token", "api_key", "api-key", "apikey", "_key"),
+    *("accesskey", "authkey", "credential"),
+)
 _ASSIGNMENT = re.compile(
-    r"(?:passw(?:or)?d|secret|token|api[_-]?key|access[_-]?key|auth[_-]?key|private[_-]?key|credentials?)[\w-]{0,30}"
+    r"(?:passw(?:or)?d|secret|token|api[_-]?key|(?:(?<=access)|(?<=auth)|(?<=private)|(?<=secret))_key|accesskey|authkey"
+    r"|credentials?)[\w-]{0,30}"
     r"[\"']?\]?\s{0,4}(?::=|=>|[:=])\s{0,4}[\"']([^\"'\s]{12,200})[\"']",
     re.IGNORECASE,
 )
@@ -123,11 +128,15 @@ def secrets(text: str, *, kind: Kind, lines: list[str]) -> list[Draft]:
 
 def _anchored(text: str) -> Iterator[_Hit]:
     for pattern in PATTERNS:
-        if not any(hint in text for hint in pattern.hints):
+        if not _hinted(pattern, text):
             continue
         for match in pattern.expression.finditer(text):
             if not _is_placeholder(match[1], pattern):
                 yield _Hit(pattern, *match.span(1))
+
+
+def _hinted(pattern: Pattern, text: str) -> bool:
+    return any(hint in text for hint in pattern.hints)
 
 
 def _is_placeholder(value: str, pattern: Pattern) -> bool:
@@ -139,9 +148,16 @@ def _is_placeholder(value: str, pattern: Pattern) -> bool:
 
 
 def _assigned(text: str) -> Iterator[_Hit]:
-    for match in _ASSIGNMENT.finditer(text):
-        if looks_secret(match[1]):
-            yield _Hit(_QUOTED, *match.span(1))
+    lowered = text.lower()
+    if len(lowered) != len(text):
+        lowered = text
+    for word in _WORDS_BEFORE:
+        start = lowered.find(word)
+        while start >= 0:
+            match = _ASSIGNMENT.match(text, start)
+            if match and looks_secret(match[1]):
+                yield _Hit(_QUOTED, *match.span(1))
+            start = lowered.find(word, start + len(word))
 
 
 def looks_secret(value: str) -> bool:

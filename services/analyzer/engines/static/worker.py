@@ -39,6 +39,7 @@ def main(progress: int, file_seconds: float, directory: Path) -> None:
     threading.Thread(target=_listen, args=(sys.stdin.buffer, batches, directory), daemon=True).start()
     bench = _Bench(progress, file_seconds, directory)
     gc.freeze()
+    gc.set_threshold(50_000)
     while True:
         bench.serve(batches.get(), answers)
         if _resident_bytes() > RETIRE_AT:
