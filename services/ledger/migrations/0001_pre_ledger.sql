@@ -43,9 +43,11 @@ CREATE INDEX scans_active ON scans (scan_id) WHERE completed_at IS NULL;
 CREATE INDEX scans_untold ON scans (scan_id) WHERE told < kept;
 
 -- One row an outcome. No foreign key: the scan's row is locked by whoever writes here.
+-- file_id is <scan>/<key> in one column, so that only its own index can answer whether a file was counted: with two
+-- columns, plans made while the table is small take files_in_order and read a whole scan for every look-up.
 CREATE TABLE files (
+    file_id text PRIMARY KEY,
     scan_id text NOT NULL,
-    key text NOT NULL,
     ordinal integer NOT NULL,
     path text NOT NULL,
     outcome text NOT NULL,
@@ -56,8 +58,7 @@ CREATE TABLE files (
     tokens bigint NOT NULL,
     saved_ticks bigint NOT NULL,
     total_ticks bigint NOT NULL,
-    accounted_at timestamptz NOT NULL,
-    PRIMARY KEY (scan_id, key)
+    accounted_at timestamptz NOT NULL
 );
 CREATE UNIQUE INDEX files_in_order ON files (scan_id, ordinal);
 

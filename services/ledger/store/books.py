@@ -21,7 +21,9 @@ ORDER BY scan_id DESC LIMIT $3
 """
 # Ordinals are dense, so a page of all outcomes has a known end ($5): no plan can make it read the whole scan.
 LIST_ACCOUNTED = """
-SELECT ordinal, key, path, outcome, reason, engine, ticks AS cost_ticks, tokens, total_ticks FROM files
+SELECT ordinal, split_part(file_id, '/', 2) AS key, path, outcome, reason, engine, ticks AS cost_ticks, tokens,
+       total_ticks
+FROM files
 WHERE scan_id = $1 AND ordinal > $2 AND ordinal <= $5::integer AND ($4::text[] = '{}' OR outcome = ANY($4))
 ORDER BY ordinal LIMIT $3
 """

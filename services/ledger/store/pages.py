@@ -39,13 +39,13 @@ ANNOUNCE = """
 INSERT INTO announcements (scan_id, turn, type_name, payload)
 SELECT * FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[])
 """
-# OFFSET 0 keeps the planner from joining: a plan made while the table was empty would read a whole scan each time.
+# OFFSET 0 keeps the planner from joining: a plan made while the table was empty would read all of it each time.
 COUNTED = """
-SELECT asked.scan_id, asked.key FROM unnest($1::text[], $2::text[]) AS asked (scan_id, key)
-WHERE EXISTS (SELECT FROM files WHERE files.scan_id = asked.scan_id AND files.key = asked.key OFFSET 0)
+SELECT asked.file_id FROM unnest($1::text[]) AS asked (file_id)
+WHERE EXISTS (SELECT FROM files WHERE files.file_id = asked.file_id OFFSET 0)
 """
 COUNT_FILES = """
-INSERT INTO files (scan_id, key, ordinal, path, outcome, reason, engine, model, ticks, tokens, saved_ticks,
+INSERT INTO files (file_id, scan_id, ordinal, path, outcome, reason, engine, model, ticks, tokens, saved_ticks,
                    total_ticks, accounted_at)
 SELECT *, $13::timestamptz FROM unnest($1::text[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::text[],
     $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
@@ -132,13 +132,14 @@ class PostgresPage:
         return self._scans
 
     async def counted(self, files: Collection[FileId]) -> set[FileId]:
-        rows = await self._connection.fetch(COUNTED, *columns(files, 2))
-        return {(scan_id, key) for scan_id, key in rows}
+        by_id = {_file_id(file): file for file in files}
+        return {by_id[row["file_id"]] for row in await self._connection.fetch(COUNTED, list(by_id))}
 
     async def count(self, files: Sequence[CountedFile], *, at: datetime) -> None:
         rows = [
             (
-                *item.outcome.file,
+                _file_id(item.outcome.file),
+                item.outcome.file[0],
                 item.ordinal,
                 _storable(item.outcome.path),
                 item.outcome.outcome,
@@ -233,6 +234,10 @@ class PostgresPage:
         if turns:
             await self._connection.execute(ANNOUNCE, *columns(turns, 4))
         return kept
+
+
+def _file_id(file: FileId) -> str:
+    return "/".join(file)
 
 
 def _storable(text: str) -> str:
