@@ -1,4 +1,4 @@
-"""How long a large repository takes to list, and how much memory: ``python benchmarks/listing.py [files]``.
+"""How long a large repository takes to list, and how much memory: ``python -m benchmarks.listing [files]``.
 
 The repository is built once, by ``git fast-import``, in the folder for temporary files.
 """
@@ -8,47 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
+from benchmarks.repositories import many_files
 from services.differ.clients.mirror import GitMirrors
 from services.differ.listing import make_listing, read_settings
-
-BODY = (
-    "def f_{n}(a, b):\n    if a > {n} and b:\n        for x in range(a):\n            print(x, {n})\n    return b\n\n\n"
-    * 8
-)
-
-
-def build(folder: Path, files: int) -> None:
-    """A repository of so many small files that are all different, in two commits."""
-    subprocess.run(["git", "init", "-q", "--bare", str(folder)], check=True)
-    process = subprocess.Popen(["git", "-C", str(folder), "fast-import", "--quiet"], stdin=subprocess.PIPE)
-    assert process.stdin is not None
-    for command in _commands(files):
-        process.stdin.write(command)
-    process.stdin.close()
-    if process.wait():
-        raise SystemExit("fast-import failed")
-    subprocess.run(["git", "-C", str(folder), "symbolic-ref", "HEAD", "refs/heads/main"], check=True)
-
-
-def _commands(files: int) -> Iterator[bytes]:
-    yield b"commit refs/heads/main\nmark :1\ncommitter a <a@b> 0 +0000\ndata 1\na\n"
-    for number in range(files):
-        content = BODY.replace("{n}", str(number)).encode()
-        path = b"package%d/module%d/file%d.py" % (number // 1000, number // 50, number)
-        yield b"M 644 inline %s\ndata %d\n%s\n" % (path, len(content), content)
-    yield b"commit refs/heads/main\ncommitter a <a@b> 1 +0000\ndata 1\nb\nfrom :1\n"
-    for number in range(0, files, 100):
-        path = b"package%d/module%d/file%d.py" % (number // 1000, number // 50, number)
-        yield b"M 644 inline %s\ndata 8\nx = %04d\n" % (path, number % 10000)
 
 
 async def measure(location: Path, mirrors_folder: Path) -> dict[str, float]:
@@ -93,7 +61,7 @@ def main() -> None:
     files = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     location = Path(tempfile.gettempdir()) / f"strandline-benchmark-{files}.git"
     if not location.exists():
-        build(location, files)
+        many_files(location, files)
     with tempfile.TemporaryDirectory() as folder:
         print(json.dumps(asyncio.run(measure(location, Path(folder))), indent=1))
 

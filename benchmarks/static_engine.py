@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import resource
 import time
 from collections import Counter
 from pathlib import Path
@@ -54,6 +55,8 @@ async def measure(sources: list[Source], workers: int, parallel: int) -> dict[st
         await asyncio.gather(*map(one, sources))
         seconds = time.perf_counter() - begun
         memory = [_resident(pid) for pid in pool.process_ids]
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = spent.ru_utime + spent.ru_stime
     took.sort()
     size = sum(len(source.content) for source in sources)
     findings = [finding for _, analysis in done for finding in analysis.findings]
@@ -62,6 +65,7 @@ async def measure(sources: list[Source], workers: int, parallel: int) -> dict[st
         "megabytes": round(size / 1e6, 1),
         "first_file_seconds": round(first, 2),
         "files_per_second": round(len(sources) / seconds),
+        "files_per_cpu_second": round(len(sources) / cpu),
         "megabytes_per_second": round(size / 1e6 / seconds, 2),
         "p50_ms": round(1000 * took[len(took) // 2], 1),
         "p99_ms": round(1000 * took[int(len(took) * 0.99)], 1),
