@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.repositories import many_files
 from services.differ.clients.mirror import GitMirrors
-from services.differ.listing import make_listing, read_settings
+from services.differ.handlers.reading import make_listing, read_settings
 
 
 async def measure(location: Path, mirrors_folder: Path) -> dict[str, float]:

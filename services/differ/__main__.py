@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -65,7 +66,11 @@ async def open_differ(settings: Settings, bus: Bus) -> AsyncIterator[Checks]:
         desk = Desk(
             bus=bus,
             blobs=await bus.bucket("blobs", ttl=timedelta(days=settings.blob_days)),
-            mirrors=GitMirrors(settings.mirrors, protocols=settings.protocols),
+            mirrors=GitMirrors(
+                settings.mirrors,
+                protocols=settings.protocols,
+                environment={name: os.environ[name] for name in settings.git_environment if name in os.environ},
+            ),
             store=PostgresRepositories(database),
             rules=Rules(max_file_size=settings.max_file_size, exclude=settings.exclude),
             active_scans=settings.active_scans,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator
+from functools import partial
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.sse import EventSourceResponse
 from pydantic import Field
 
 from libs.bus.api import Bus, NoAnswer, Refused
@@ -27,7 +27,9 @@ from libs.questions.ledger import (
     Scans,
 )
 from libs.questions.reviewer import GetReview, ReviewAgain
+from libs.runtime.tasks import beside
 from services.console.http.bus import OnBus
+from services.console.http.sse import STREAMED, Event, event_stream
 
 router = APIRouter(prefix="/scans", tags=["scans"])
 
@@ -88,15 +90,16 @@ async def review_again(scan_id: str, bus: OnBus) -> ReviewCompleted:
     return await bus.ask(ReviewAgain(scan_id=scan_id), timeout=120)
 
 
-@router.get("/{scan_id}/follow", response_class=EventSourceResponse)
-async def follow_scan(scan_id: str, bus: OnBus, after: int = Query(0, ge=0)) -> AsyncIterator[ServerSentEvent]:
+@router.get("/{scan_id}/follow", response_model=None, responses=STREAMED)
+async def follow_scan(scan_id: str, bus: OnBus, after: Annotated[int, Query(ge=0)] = 0) -> EventSourceResponse:
     """Server-sent events until the scan is reviewed: ``ticket``, ``progress``, ``files`` (outcomes after the ordinal
     ``after``), ``in_hand``, and at last ``review``."""
-    async with AsyncExitStack() as stack:
-        nudge = _Nudge()
-        for subject in (f"live.*.{scan_id}",):
-            heard = await stack.enter_async_context(bus.overhear(subject))
-            stack.callback(asyncio.create_task(nudge.pass_on(heard)).cancel)
+    return event_stream(_following(bus, scan_id, after))
+
+
+async def _following(bus: Bus, scan_id: str, after: int) -> AsyncGenerator[Event, None]:
+    nudge = _Nudge()
+    async with bus.overhear(f"live.*.{scan_id}") as heard, beside(nudges=partial(nudge.pass_on, heard)):
         async for event in _events(bus, scan_id, after, nudge):
             yield event
 
@@ -124,7 +127,7 @@ class _Nudge:
             self._happened.clear()
 
 
-async def _events(bus: Bus, scan_id: str, after: int, nudge: _Nudge) -> AsyncIterator[ServerSentEvent]:
+async def _events(bus: Bus, scan_id: str, after: int, nudge: _Nudge) -> AsyncIterator[Event]:
     ticket: ScanTicket | None = None
     shown: Progress | None = None
     while True:
@@ -142,7 +145,7 @@ async def _events(bus: Bus, scan_id: str, after: int, nudge: _Nudge) -> AsyncIte
             shown = progress
             yield _event("progress", progress)
         if nudge.in_hand is not None:
-            yield ServerSentEvent(raw_data=nudge.in_hand.decode(), event="in_hand")
+            yield Event(name="in_hand", data=nudge.in_hand.decode())
             nudge.in_hand = None
         if progress is not None and progress.state == "completed":
             review = await _ask(bus, GetReview(scan_id=scan_id))
@@ -168,5 +171,5 @@ async def _ask(bus: Bus, question: Any) -> Any:
         return None
 
 
-def _event(name: str, data: Model, *, id: str | None = None) -> ServerSentEvent:
-    return ServerSentEvent(raw_data=data.model_dump_json(), event=name, id=id)
+def _event(name: str, data: Model, *, id: str | None = None) -> Event:
+    return Event(name=name, data=data.model_dump_json(), id=id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 
 import structlog
@@ -12,13 +12,12 @@ from libs.bus.api import Consumer, Delivery, NoAnswer, Refused, Reject, Retry
 from libs.events.differ import FileQueued, ScanFailed, ScanRequested, ScanStarted
 from libs.events.subjects import analyze_consumer, pattern
 from libs.questions.analyzer import DescribeEngines
-from services.differ.domain.listing import Candidates, FileFacts, Listing, ListingBuilder, candidates
+from services.differ.domain.listing import FileFacts, Listing
 from services.differ.domain.location import public_address
 from services.differ.domain.plan import Plan, engine_digest
-from services.differ.domain.scan_settings import SETTINGS_PATH, BadSettings, ScanSettings, parse_settings
-from services.differ.domain.tree import Change, Entry
 from services.differ.handlers.desk import Desk, known_repository
 from services.differ.handlers.following import align_consumer
+from services.differ.handlers.reading import make_listing, read_settings
 from services.differ.ports import RepositoryProblem, Snapshot
 
 log = structlog.get_logger(__name__)
@@ -42,12 +41,12 @@ async def list_scan(desk: Desk, delivery: Delivery) -> None:
     try:
         repository = await known_repository(desk, request.repository_id)
         plan = scan.plan or await _make_plan(desk, request, repository.location, repository.branch)
-        listing = await _make_listing(desk, plan, repository.location)
+        listing = await _list(desk, plan, repository.location)
     except RepositoryProblem as problem:
         if problem.passing and delivery.attempt <= 3:
             raise Retry(str(problem), after=2.0 * delivery.attempt) from problem
         await _fail(desk, request, str(problem))
-    except (BadSettings, Refused) as problem:
+    except Refused as problem:
         await _fail(desk, request, str(problem))
     else:
         await _tell(desk, request, plan, listing, address=public_address(repository.location))
@@ -66,7 +65,8 @@ async def _fail(desk: Desk, request: ScanRequested, reason: str) -> None:
 async def _make_plan(desk: Desk, request: ScanRequested, location: str, branch: str | None) -> Plan:
     engine, version = await _engine(desk, request.engine)
     snapshot = await desk.mirrors.snapshot(location, branch, scan_id=request.scan_id)
-    settings = await _settings(desk, location, snapshot.tree)
+    entries = await desk.mirrors.list_tree(location, snapshot.tree)
+    settings = await read_settings(desk.mirrors, location, entries, service=desk.rules)
     digest = engine_digest(engine, version, settings.digest())
     base_tree, reason = await _choose_base(desk, request, location, snapshot, digest)
     known = base_tree or await desk.store.last_tree(request.repository_id)
@@ -121,40 +121,20 @@ async def _choose_base(
     return base.tree, f"what changed since scan {base.scan_id}"
 
 
-async def _settings(desk: Desk, location: str, tree: str) -> ScanSettings:
-    """The repository's own settings over the service's."""
-    own = ScanSettings()
-    for entry in await desk.mirrors.list_tree(location, tree):
-        if entry.path == SETTINGS_PATH and entry.mode in (0o100644, 0o100755):
-            async for contents in desk.mirrors.read(location, [entry.oid], most=1 << 20):
-                own = parse_settings(contents[0][1] or b"")
-    return own.under(desk.rules)
-
-
-async def _make_listing(desk: Desk, plan: Plan, location: str) -> Listing:
-    """Decide on every file, keeping the contents of those that will be analysed."""
-    listed = await _candidates(desk, plan, location)
-    paths = [entry.path for entry in listed.entries]
-    builder = ListingBuilder(
-        listed,
-        await _settings(desk, location, plan.tree),
-        attributes=await desk.mirrors.attributes(location, plan.tree, paths),
-        churn=await desk.mirrors.churn(location, plan.commit) if plan.commit and paths else {},
-    )
-    async for contents in desk.mirrors.read(location, builder.wanted(), most=max(builder.largest, 1)):
-        await desk.blobs.put_all(await asyncio.to_thread(builder.take, contents))
-    return await asyncio.to_thread(builder.finish)
-
-
-async def _candidates(desk: Desk, plan: Plan, location: str) -> Candidates:
-    entries: Sequence[Entry] | None = None
-    changes: Sequence[Change] | None = None
-    if plan.base_tree is None:
-        entries = await desk.mirrors.list_tree(location, plan.tree)
+async def _list(desk: Desk, plan: Plan, location: str) -> Listing:
+    """The listing that the plan fixes, the contents of its queued files kept."""
+    entries = await desk.mirrors.list_tree(location, plan.tree)
     against = plan.base_tree or plan.known_tree
-    if against is not None and against != plan.tree:
-        changes = await desk.mirrors.compare(location, against, plan.tree)
-    return candidates(entries, changes)
+    return await make_listing(
+        desk.mirrors,
+        location,
+        tree=plan.tree,
+        commit=plan.commit,
+        settings=await read_settings(desk.mirrors, location, entries, service=desk.rules),
+        keep_contents=desk.blobs.put_all,
+        entries=entries if plan.base_tree is None else None,
+        base_tree=against,
+    )
 
 
 async def _tell(desk: Desk, request: ScanRequested, plan: Plan, listing: Listing, *, address: str) -> None:

@@ -14,7 +14,7 @@ from services.differ.clients.limits import Limits
 from services.differ.clients.mirror import GitMirrors
 from services.differ.clients.remote import open_remote
 from services.differ.domain.scan_settings import ScanSettings
-from services.differ.listing import make_listing
+from services.differ.handlers.reading import make_listing
 from services.differ.ports import RepositoryProblem
 from tests.integration.services.differ.conftest import Repository, listed
 

@@ -14,7 +14,7 @@ from services.differ.clients.mirror import GitMirrors
 from services.differ.clients.worktree import quote_path
 from services.differ.domain.scan_settings import ScanSettings
 from services.differ.domain.tree import Attributes
-from services.differ.listing import make_listing, read_settings
+from services.differ.handlers.reading import make_listing, read_settings
 from tests.integration.services.differ.conftest import Repository, listed
 
 
