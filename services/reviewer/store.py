@@ -16,8 +16,8 @@ from libs.events.ledger import ScanCompleted
 from libs.events.reviewer import FindingsChanged, ReviewCompleted, Task, TaskChanged, TaskCreated, TaskState
 from libs.questions.reviewer import ListFindings, StandingFinding
 from services.reviewer.domain.changes import KnownTask, Update
+from services.reviewer.domain.drafts import Planned
 from services.reviewer.domain.lifecycle import Change, Kind, Life, Outcome, Place, outcomes_of, replay
-from services.reviewer.domain.plan import Planned
 from services.reviewer.domain.snapshot import SEVERITY_RANK, Problem, Snapshot, SourceFile, snapshot
 from services.reviewer.ports import Heard, ReviewState
 

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from libs.events.reviewer import Task, TaskState
-from services.reviewer.domain.plan import Plan, Planned
+from services.reviewer.domain.drafts import Planned
+from services.reviewer.domain.plan import Plan
 
 LAST = 2**31 - 1
 """The position of tasks that are no longer in the plan."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 
 from libs.events.analyzer import Category, Severity
+from services.reviewer.domain.duplicates import Cluster
 from services.reviewer.domain.grouping import Group
 from services.reviewer.domain.snapshot import SEVERITY_RANK, Problem
 
@@ -178,6 +179,28 @@ def listing(head: str, lines: Sequence[str]) -> str:
         taken += 1
     rest = [f"- … and {len(lines) - taken} more places."] if taken < len(lines) else []
     return "\n".join([head, *lines[:taken], *rest])
+
+
+def copies_title(cluster: Cluster) -> str:
+    """What to unite, where, and how many lines go."""
+    symbol = cluster.copies[0][0][1].symbol.rsplit(".", 1)[-1]
+    what = f"the copies of {symbol}" if len(cluster.copies) == 1 else f"{len(cluster.copies)} copied functions"
+    place = _files(cluster.paths) if len(cluster.paths) > 1 else f"within {shorten(cluster.paths[0])}"
+    return fit(f"Unite {what} {place} ({cluster.lines} lines)", MOST_TITLE)
+
+
+def copies_description(cluster: Cluster) -> str:
+    """Why, how, and which places are alike."""
+    head = (
+        "These functions differ in names and literals only. A bug mended in one copy stays in the others. "
+        "To do: keep one, give it what differs as parameters, and call it from the other places; "
+        f"about {cluster.lines} lines go.\n\nWhere:"
+    )
+    lines = [
+        "- " + " = ".join(f"{shorten(path)}:{shape.start_line} {shape.symbol}".strip() for path, shape in copy[:8])
+        for copy in cluster.copies
+    ]
+    return listing(head, lines)
 
 
 def fit(text: str, most: int) -> str:

@@ -235,6 +235,16 @@ async def test_a_review_made_again_stands_on_what_is_there_now(reviewer: Reviewe
     ]
 
 
+async def test_a_review_made_again_is_not_told_twice(reviewer: Reviewer) -> None:
+    await finish(reviewer, "s1")
+    await review_again(reviewer, ReviewAgain(scan_id="s1"), now=lambda: MOMENT + timedelta(hours=1))
+
+    async with reviewer.model.repository(REPOSITORY) as standing:
+        (told,) = await standing.told("s1")
+    assert isinstance(told, ReviewCompleted)
+    assert told.reviewed_at == MOMENT
+
+
 async def test_tasks_and_findings_are_read_page_by_page(reviewer: Reviewer) -> None:
     findings = [a_finding(str(number), rule=f"ruff/{number}", start_line=number, **HIGH) for number in range(1, 8)]
     await hear(reviewer, analysed("s1", "a.py", *(each.model_copy(update={"end_line": 9}) for each in findings)))

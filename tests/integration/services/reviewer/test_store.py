@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -92,6 +93,26 @@ async def test_replicas_that_take_in_the_same_facts_at_once_count_them_once(
     assert {(change.key, *change.opened) for changes in told for change in changes} == {
         (fact.key, *sorted((fingerprint("x"), fingerprint("y")))) for fact in facts
     }
+
+
+@pytest.mark.parametrize("turn", range(6))
+async def test_replicas_at_different_scans_of_the_same_files_do_not_lose_each_others_word(
+    database: Database, model: PostgresReadModel, turn: int
+) -> None:
+    paths = [f"{number}.py" for number in range(40)]
+    scans: list[list[FileFact]] = [
+        [analysed("s1", path, "x", "y") for path in paths],
+        [analysed("s2", path, "y") for path in paths],
+        [analysed("s3", path, "x", "z") for path in reversed(paths)],
+    ]
+    for scan in scans:
+        await model.record(scan)
+    expected = await contents(database)
+    await empty(database)
+    turned = list(itertools.permutations(scans))[turn]
+    await asyncio.gather(*(model.record(scan) for scan in turned))
+
+    assert await contents(database) == expected
 
 
 async def test_a_second_delivery_tells_the_same_again(model: PostgresReadModel) -> None:
