@@ -12,6 +12,11 @@ from tests.servers.nats import running_nats
 from tests.servers.postgres import TestDatabase, fresh_database, running_postgres
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chaos-kills", type=int, help="How often tests/chaos kills something; few where none is said.")
+    parser.addoption("--chaos-seed", type=int, help="Repeats the random choices of a chaos run, which prints its seed.")
+
+
 @pytest.fixture(scope="session")
 def nats_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A NATS server with JetStream; its stream is shared, so use a scan id of your own."""
