@@ -99,11 +99,11 @@ def _action(problems: Sequence[Problem]) -> str:
 
 def headline(problems: Sequence[Problem]) -> str:
     """What is wrong, in words that fit all of them: without names, then without details, until most agree."""
-    titles = [problem.title.rstrip(".") for problem in problems]
+    titles = [_without_symbol(problem) for problem in problems]
     if len(set(titles)) == 1:
         return titles[0]
     shared = frozenset.intersection(*(frozenset(_NAMED.findall(title)) for title in titles))
-    nameless = [_without_names(problem, shared) for problem in problems]
+    nameless = [_without_names(title, shared) for title in titles]
     brief = [title.split(": ")[0] for title in nameless]
     for candidates in (nameless, brief):
         best = common(candidates)
@@ -112,13 +112,17 @@ def headline(problems: Sequence[Problem]) -> str:
     return best + (" comments" if best.isupper() else "")
 
 
-def _without_names(problem: Problem, shared: Container[str]) -> str:
+def _without_symbol(problem: Problem) -> str:
+    """The place names the symbol already: ``load is hard to change`` becomes ``code that is hard to change``."""
     title = problem.title.rstrip(".")
     for name in (problem.symbol, problem.symbol.rsplit(".", 1)[-1]):
         if name and title.startswith(f"{name} is "):
-            title = f"code that {title[len(name) + 1 :]}"
-    title = _NAMED.sub(lambda name: name[0] if name[0] in shared else "…", title)
-    return _GAP.sub("", title).strip() or title
+            return f"code that {title[len(name) + 1 :]}"
+    return title
+
+
+def _without_names(title: str, shared: Container[str]) -> str:
+    return _GAP.sub("", _NAMED.sub(lambda name: name[0] if name[0] in shared else "…", title)).strip() or title
 
 
 def lower(title: str) -> str:
