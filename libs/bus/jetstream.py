@@ -46,6 +46,7 @@ SUSPECTS = "suspects"
 SUSPECT_FOR = timedelta(days=1)
 OVERHEARD = 1000
 MAX_WAITING = 2048
+NUDGE = b'{"batch": 1, "max_bytes": 1, "expires": 10000000}'
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -111,6 +112,9 @@ class JetStreamBus:
     async def resume_consumer(self, name: str) -> None:
         with _no_error_when_gone():
             await self._link.call(f"CONSUMER.PAUSE.{STREAM}.{name}", {})
+            # nats-server 2.15 looks at a resumed consumer only when a request or a heartbeat comes up, seconds later.
+            # A request that no message is small enough for wakes it and takes nothing.
+            self._link.send(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{name}", NUDGE, self._link.expect(_ignore))
 
     async def consumers(self, prefix: str = "") -> list[ConsumerState]:
         states: list[ConsumerState] = []
@@ -179,7 +183,7 @@ class JetStreamBus:
     def answer(
         self, question: type[Asked], handler: Callable[[Asked], Awaitable[Model]]
     ) -> AbstractAsyncContextManager[None]:
-        return questions.answering(self._link, question, handler)
+        return questions.answering(self._link, question, handler, self._grace)
 
     async def shout(self, subject: str, payload: bytes) -> None:
         self._link.send(subject, payload)
@@ -228,6 +232,10 @@ def _no_error_when_gone() -> Iterator[None]:
     except ApiError as error:
         if error.code != 404:
             raise
+
+
+def _ignore(frame: Frame) -> None:
+    """An answer that is of no interest."""
 
 
 def _is_durable(info: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from opentelemetry import propagate
 from pydantic import ValidationError
 
 from libs.bus.api import Asked, NoAnswer, Refused, Retry
+from libs.bus.hand import finish
 from libs.bus.link import NO_RESPONDERS, Frame, Link, header_block
 from libs.bus.tracing import trace_headers
 from libs.events.envelope import Model
@@ -86,9 +87,9 @@ async def ask(link: Link, question: Question[Reply], timeout: float) -> Reply:
 
 @contextlib.asynccontextmanager
 async def answering(
-    link: Link, question: type[Asked], handler: Callable[[Asked], Awaitable[Model]]
+    link: Link, question: type[Asked], handler: Callable[[Asked], Awaitable[Model]], grace: float
 ) -> AsyncIterator[None]:
-    """Answer over the link until the context is left; answers under way are finished."""
+    """Answer over the link until the context is left; answers under way get ``grace`` seconds."""
     places, tasks = asyncio.Semaphore(AT_ONCE), set[asyncio.Task[None]]()
 
     async def answer(frame: Frame) -> None:
@@ -113,7 +114,4 @@ async def answering(
         yield
     finally:
         await link.unlisten(subscription)
-        if tasks:
-            await asyncio.wait(set(tasks), timeout=5)
-        for task in tasks:
-            task.cancel()
+        await finish(tasks, grace)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from libs.bus.jetstream import connect
 from libs.bus.link import Link, header_block
 from libs.bus.memory import MemoryBus
 from libs.bus.publishing import Outgoing, store
+from tests.servers.nats import running_nats
 
 PutRaw = Callable[[str, bytes, Mapping[str, str]], Awaitable[None]]
 
@@ -24,13 +26,9 @@ class Place:
     put_raw: PutRaw
 
 
-async def _clear(link: Link) -> None:
-    for name in (await link.call("STREAM.NAMES"))["streams"] or []:
-        await link.call(f"STREAM.DELETE.{name}")
-
-
 @pytest.fixture(params=["jetstream", "memory"])
-async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    """A server for each test: a stream that is deleted and made again under load may come back with its messages."""
     if request.param == "memory":
         memory = MemoryBus(grace=0.2)
 
@@ -40,20 +38,18 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
         yield Place(memory, put_into_memory)
         return
 
-    url: str = request.getfixturevalue("nats_url")
-    stranger = Link()
-    await stranger.open(url, "stranger")
+    with running_nats(tmp_path) as server:
+        stranger = Link()
+        await stranger.open(server.url, "stranger")
 
-    async def put_into_stream(subject: str, payload: bytes, headers: Mapping[str, str]) -> None:
-        await store(stranger, [Outgoing(subject, payload, header_block(dict(headers)))])
+        async def put_into_stream(subject: str, payload: bytes, headers: Mapping[str, str]) -> None:
+            await store(stranger, [Outgoing(subject, payload, header_block(dict(headers)))])
 
-    try:
-        await _clear(stranger)
-        async with connect(url, name="contract", grace=0.2) as bus:
-            yield Place(bus, put_into_stream)
-        await _clear(stranger)
-    finally:
-        await stranger.leave()
+        try:
+            async with connect(server.url, name="contract", grace=0.2) as bus:
+                yield Place(bus, put_into_stream)
+        finally:
+            await stranger.leave()
 
 
 @pytest.fixture

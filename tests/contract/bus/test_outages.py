@@ -163,6 +163,15 @@ async def test_connecting_waits_for_a_server_that_is_not_there_yet(server: NatsS
         assert await connecting == 1
 
 
+async def test_connecting_can_be_given_up(server: NatsServer) -> None:
+    url = server.url
+    server.kill()
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5), connect(url, name="early"):
+            pass
+
+
 async def test_leaving_does_not_wait_for_a_server_that_is_away(server: NatsServer) -> None:
     async with asyncio.timeout(PATIENCE):
         async with connect(server.url, name="leaving", grace=0.1) as bus, bus.consume(a_consumer(), Seen()):
