@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from libs.bus.api import Bus
 from libs.bus.jetstream import connect
+from libs.bus.reclaim import reclaim
 from libs.runtime.serve import Checks, OpenService, http_server
 from services.analyzer.__main__ import open_analyzer
 from services.analyzer.settings import Settings as AnalyzerSettings
@@ -36,6 +37,8 @@ async def open_deployment(
     """
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(embedded_servers(holding.path))
+        # Whoever worked on this directory before is dead, since we hold it.
+        await reclaim(servers.nats_url)
         bus = await stack.enter_async_context(connect(servers.nats_url, name="standalone"))
         for service in _services(holding.path, servers, bus):
             await stack.enter_async_context(service)
