@@ -107,7 +107,7 @@ def _measure(draught: Draught, root: SgNode, tools: _Tools) -> None:
     draught.drafts += tools.run(RULES, lambda: list(matches(root, kind=kind, text=text, lines=draught.lines)), [])
     draught.outline = tools.run(METRICS, lambda: outline(root, kind.language, text), Outline())
     draught.profile = tools.run(METRICS, lambda: _profile(draught), Profile())
-    if kind.role == "source":
+    if kind.role == "source" and kind.form != "stub":
         draught.drafts += hard_functions(draught.outline)
         draught.drafts += unused_functions(draught.outline, kind=kind, text=text)
 

@@ -13,15 +13,13 @@ from services.analyzer.engines.static.scores import Measured, complexity_score, 
 from services.analyzer.engines.static.shapes import MAX_SHAPES, MIN_LINES, shape
 from services.analyzer.engines.static.tokens import tokens
 
-_PRIVATE = {
-    "python": re.compile(r"_[a-z]"),
-    "javascript": re.compile(r"\w"),
-    "typescript": re.compile(r"\w"),
-    "tsx": re.compile(r"\w"),
-}
+_SCRIPTS = frozenset({"javascript", "typescript", "tsx"})
+_MODULE = re.compile(r"^(?:import|export)\b", re.MULTILINE)
 COMPLEX = 25
 VERY_COMPLEX = 50
 LONG = 200
+BRANCHED = 10
+"""A long function without branches is a table, or a signature with its documentation."""
 DEEP = 6
 MANY_PARAMETERS = 8
 
@@ -45,25 +43,43 @@ def hard_functions(outline: Outline) -> list[Draft]:
 
 
 def unused_functions(outline: Outline, *, kind: Kind, text: str) -> list[Draft]:
-    """Private functions of a module whose name is nowhere else in the file."""
-    if kind.language not in _PRIVATE or "__getattr__" in text or "globals()" in text:
+    """Functions that no other file can reach and whose name is nowhere else in this one."""
+    if "globals()" in text or "locals()" in text:
         return []
-    return [_unused(unit) for unit in outline.units if _is_unused(unit, kind.language, text)]
+    reach = _is_local_in_script if kind.language in _SCRIPTS else _is_local_in_python
+    if kind.language not in {"python", *_SCRIPTS}:
+        return []
+    return [
+        _unused(unit)
+        for unit in outline.units
+        if unit.is_function and reach(unit, outline, text) and not _is_named_again(unit.name, text)
+    ]
 
 
-def _is_unused(unit: Unit, language: str, text: str) -> bool:
-    if not unit.is_function or unit.parent >= 0 or unit.name.startswith("__"):
+def _is_local_in_python(unit: Unit, outline: Outline, text: str) -> bool:
+    """Inside another function, or with the two underscores that hide a method; what is decorated may be registered."""
+    if unit.parent < 0 or unit.name.endswith("__") or _is_decorated(text, unit.start):
         return False
-    if (
-        not _PRIVATE[language].match(unit.name)
-        or text[: unit.start].rstrip("\n ").rpartition("\n")[2].lstrip()[:1] == "@"
-    ):
+    return outline.units[unit.parent].is_function or unit.name.startswith("__")
+
+
+def _is_local_in_script(unit: Unit, outline: Outline, text: str) -> bool:
+    """Not exported from a module."""
+    if unit.parent >= 0 or not text.startswith("function", unit.start):
         return False
-    if language != "python" and not (text.startswith("function", unit.start) and _is_module(text, unit.start)):
-        return False
-    if text.count(unit.name) == 1:
-        return True
-    return len(re.findall(rf"(?<![\w$]){re.escape(unit.name)}(?![\w$])", text)) == 1
+    exported = "export" in text[max(0, unit.start - 30) : unit.start]
+    return not exported and _MODULE.search(text) is not None
+
+
+def _is_named_again(name: str, text: str) -> bool:
+    """Whether the whole word is in the text a second time."""
+    seen = 0
+    place = text.find(name)
+    while place >= 0 and seen < 2:
+        around = text[place - 1 : place] + text[place + len(name) : place + len(name) + 1]
+        seen += not any(letter.isalnum() or letter in "_$" for letter in around)
+        place = text.find(name, place + 1)
+    return seen > 1
 
 
 def _is_decorated(text: str, start: int) -> bool:
@@ -71,23 +87,17 @@ def _is_decorated(text: str, start: int) -> bool:
     return before.rpartition("\n")[2].lstrip().startswith("@")
 
 
-def _is_module(text: str, start: int) -> bool:
-    """Only in a module a function that is not exported is out of reach from other files."""
-    before = text[max(0, start - 30) : start]
-    return "export" not in before and re.search(r"^(?:import|export)\b", text, re.MULTILINE) is not None
-
-
 def _unused(unit: Unit) -> Draft:
     return Draft(
         rule="static/unused-function",
         category=Category.REFACTORING,
         severity=Severity.LOW,
-        title=f"{unit.name} is private and used nowhere in its file",
-        suggestion="Remove it, or give it a public name if other files use it.",
+        title=f"{unit.name} is used nowhere",
+        suggestion="Remove it.",
         start_line=unit.start_line,
         end_line=unit.end_line,
         cwe=561,
-        confidence=0.6,
+        confidence=0.8,
         code="",
         symbol=unit.symbol,
     )
@@ -96,7 +106,7 @@ def _unused(unit: Unit) -> Draft:
 def _hard(unit: Unit, own_lines: int) -> Draft | None:
     measures = {
         f"complexity {unit.complexity}": unit.complexity >= COMPLEX,
-        f"{unit.lines} lines": own_lines >= LONG,
+        f"{unit.lines} lines": own_lines >= LONG and unit.complexity >= BRANCHED,
         f"nested {unit.depth} deep": unit.depth >= DEEP,
         f"{unit.parameters} parameters": unit.parameters >= MANY_PARAMETERS,
     }

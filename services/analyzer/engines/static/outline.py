@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -20,6 +20,7 @@ from services.analyzer.engines.static.languages import GRAMMARS, Grammar
 ANONYMOUS = "(anonymous)"
 _RECEIVER = re.compile(r"(\w+)(?:\[[^\]]*\])?\s*\)$")
 _NAME_KINDS = frozenset({"simple_identifier", "type_identifier", "identifier", "constant"})
+_NAMES_FOLLOW = frozenset({"keyword_separator", "list_splat_pattern"})
 _IMPLICIT_PARAMETERS = frozenset({"self", "cls", "&self", "&mut self", "mut self", "this", "*", "/"})
 
 
@@ -237,7 +238,16 @@ def _parameters(node: SgNode) -> int:
         listed = next((child for child in node.children() if child.kind() == "function_value_parameters"), None)
     if listed is None:
         return sum(child.kind() == "parameter" for child in node.children())
-    return sum(_is_required(child) for child in listed.children() if child.is_named())
+    return sum(_is_required(child) for child in _positional(listed))
+
+
+def _positional(listed: SgNode) -> Iterator[SgNode]:
+    """Up to where a caller has to write names, which is no burden."""
+    for child in listed.children():
+        if child.kind() in _NAMES_FOLLOW:
+            return
+        if child.is_named():
+            yield child
 
 
 def _is_required(parameter: SgNode) -> bool:

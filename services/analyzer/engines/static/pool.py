@@ -153,13 +153,14 @@ class _Worker:
         self._directory.mkdir(exist_ok=True)
         os.pwrite(self._progress, pack_progress(-1, "start"), 0)
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "services.analyzer.engines.static.worker"),
+            *(sys.executable, "-P", "-m", "services.analyzer.engines.static.worker"),
             *(str(self._progress), str(self._file_seconds), str(self._directory)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             pass_fds=(self._progress,),
-            env={"PYTHONPATH": os.pathsep.join(filter(None, (str(_PROJECT), *sys.path)))},
+            env={"PYTHONPATH": os.pathsep.join(_import_path())},
+            cwd=self._directory,
             start_new_session=True,
         )
         return self.process
@@ -201,6 +202,12 @@ class _Worker:
         if self._progress >= 0:
             os.close(self._progress)
             self._progress = -1
+
+
+def _import_path() -> list[str]:
+    """Ours, without the working directory: that may be the scanned repository, whose modules must never run."""
+    here = Path.cwd()
+    return [str(_PROJECT), *(entry for entry in sys.path if entry and Path(entry) != here)]
 
 
 async def _exchange(process: Process, batch: list[_Job], missing: dict[int, _Job]) -> None:

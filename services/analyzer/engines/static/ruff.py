@@ -17,17 +17,23 @@ from typing import Any
 
 import yaml
 
-from libs.events.analyzer import Category, Severity
+from libs.events.analyzer import SEVERITY_ORDER, Category, Severity
 from services.analyzer.engines.static.drafts import Draft
 from services.analyzer.engines.static.languages import Kind
 
 SYNTAX = "invalid-syntax"
-_DYNAMIC = re.compile(r"\bglobals\(\)|\bexec\(|\b_convert_\(|\bsetattr\((?:builtins|__builtins__)|\bbuiltins\.\w+ =")
+_DYNAMIC = re.compile(
+    r"\bglobals\(\)|\bexec\(|\b_convert_\(|\bsetattr\((?:builtins|__builtins__)|\bbuiltins\.\w+ =|except NameError"
+)
+_GIVEN = frozenset({"get_ipython", "display", "dbutils", "spark", "reveal_type", "_", "ngettext", "WindowsError"})
+"""Names that something outside puts there: notebooks, type checkers, gettext, an operating system."""
 _PARAMETER = re.compile(r"(\w+)\s*(?::[^=]*)?=\s*$")
+_ON_PURPOSE = re.compile(r"cache|memo", re.IGNORECASE)
+_EMPTY = re.compile(r"\[\]|\{\}|(?:list|dict|set)\(\)")
 _DEF = re.compile(r"\s*(?:async\s+)?def\b")
 _UNDEFINED = frozenset({"F821", "F822"})
 _MENDED_TOGETHER = frozenset(
-    {"ruff/f401", "ruff/f601", "ruff/f841", "ruff/f822", "ruff/w605", "ruff/b018", "ruff/f811"}
+    f"ruff/{name}" for name in ("b006", "b018", "b023", "e722", "f401", "f601", "f811", "f822", "f841", "s110", "w605")
 )
 MAX_ALIKE = 3
 _HARMLESS = "seems safe"
@@ -107,9 +113,10 @@ def _sifted(diagnostics: list[dict[str, Any]], text: str) -> Iterator[dict[str, 
     for entry in diagnostics:
         if _code_name(entry) in _UNDEFINED:
             message = str(entry["message"])
-            if dynamic or message in told or _is_deleted(message, text):
+            name = message.split("`")[1] if message.count("`") >= 2 else ""
+            if dynamic or name in told or name in _GIVEN or _is_deleted(name, text):
                 continue
-            told.add(message)
+            told.add(name)
         yield entry
 
 
@@ -119,24 +126,27 @@ def _grouped(found: list[Draft]) -> list[Draft]:
     crowded = {rule for rule in _MENDED_TOGETHER if counts[rule] > MAX_ALIKE}
     kept = [draft for draft in found if draft.rule not in crowded]
     for rule in sorted(crowded):
-        alike = [draft for draft in found if draft.rule == rule]
+        alike = sorted((draft for draft in found if draft.rule == rule), key=_severity)
         messages = "; ".join(f"line {draft.start_line}: {draft.title}" for draft in alike[:20])
         title = f"{alike[0].title} (and {len(alike) - 1} more)"
         kept.append(replace(alike[0], title=title, description=messages, code="", symbol=""))
     return kept
 
 
-def _is_deleted(message: str, text: str) -> bool:
-    name = message.split("`")[1] if message.count("`") >= 2 else ""
+def _severity(draft: Draft) -> int:
+    return SEVERITY_ORDER.index(draft.severity)
+
+
+def _is_deleted(name: str, text: str) -> bool:
     return bool(name) and re.search(rf"^\s*del\b[^\n]*\b{re.escape(name)}\b", text, re.MULTILINE) is not None
 
 
 def _draft(entry: dict[str, Any], kind: Kind, lines: list[str]) -> Draft | None:
     name = _code_name(entry)
     code = codes().get(name)
-    if code is None or not _applies(name, code, kind) or _HARMLESS in entry["message"]:
-        return None
     message = str(entry["message"])
+    if code is None or not _applies(name, code, kind) or _is_harmless(name, message):
+        return None
     mild = kind.role != "source" or (name == "B006" and not _is_changed(entry, lines))
     return Draft(
         rule=f"ruff/{name.lower()}",
@@ -152,12 +162,21 @@ def _draft(entry: dict[str, Any], kind: Kind, lines: list[str]) -> Draft | None:
     )
 
 
+def _is_harmless(name: str, message: str) -> bool:
+    """A constant shell command, rights that let others read but not write, a format that takes names."""
+    mode = re.search(r"`0o\d*(\d)`", message) if name == "S103" else None
+    named = name == "F507" and "has 0 placeholder" in message
+    return named or _HARMLESS in message or (mode is not None and not int(mode[1]) & 2)
+
+
 def _is_changed(entry: dict[str, Any], lines: list[str]) -> bool:
     """Whether a mutable default is changed or given away in its function; else nothing goes wrong today."""
     row, column = entry["location"]["row"], entry["location"]["column"]
     match = _PARAMETER.search(lines[row - 1][: column - 1]) if row <= len(lines) else None
     if match is None:
         return True
+    if _ON_PURPOSE.search(match[1]) or not _EMPTY.match(lines[row - 1][column - 1 :]):
+        return False
     name = re.escape(match[1])
     changed = (
         rf"\b{name}\.(?:append|add|update|extend|insert|pop|remove|setdefault|clear|sort)\(|\b{name}\[[^\]]*\]\s*[-+|]?=[^=]"

@@ -199,6 +199,18 @@ async def test_a_caller_that_gives_up_does_not_disturb_the_others() -> None:
         assert (await second).outcome == "complete"
 
 
+async def test_modules_of_the_working_directory_are_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("json", "yaml", "sitecustomize", "services", "ruff"):
+        (tmp_path / f"{name}.py").write_text("import pathlib\npathlib.Path(__file__).with_suffix('.ran').touch()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    async with an_engine() as (engine, _):
+        analysis = await analysis_of(engine, a_source())
+
+    assert analysis.outcome == "complete"
+    assert not [name for name in os.listdir(tmp_path) if name.endswith(".ran")]
+
+
 PARENT = """
 import asyncio, sys
 from services.analyzer.engines.static.pool import open_pool

@@ -95,10 +95,27 @@ def test_debt_is_read_where_no_grammar_is_known() -> None:
     assert [finding.rule for finding in analysed("a.sql", "-- FIXME: slow\nSELECT 1\n").findings] == ["static/fixme"]
 
 
-def test_a_private_function_that_nothing_names_is_told() -> None:
-    analysis = analysed("a.py", "def _used():\n    pass\n\n\ndef _unused():\n    _used()\n")
+@pytest.mark.parametrize(
+    ("path", "code", "unused"),
+    [
+        ("a.py", "def f():\n    def g():\n        pass\n\n    def h():\n        pass\n\n    return h\n", ["f.g"]),
+        ("a.py", "class A:\n    def __f(self): ...\n    def __g(self): ...\n    def h(self): self.__g()\n", ["A.__f"]),
+        ("a.py", "def f(app):\n    @app.route('/')\n    def g(): ...\n", []),
+        ("a.py", "def _helper():\n    pass\n", []),
+        ("a.js", "import x from 'x'\nfunction f() {}\nfunction g() {}\nexport function h() { g() }\n", ["f"]),
+        ("a.js", "function f() {}\n", []),
+    ],
+)
+def test_a_function_out_of_reach_that_nothing_names_is_told(path: str, code: str, unused: list[str]) -> None:
+    findings = analysed(path, code).findings
 
-    assert [(finding.rule, finding.symbol) for finding in analysis.findings] == [("static/unused-function", "_unused")]
+    assert [finding.symbol for finding in findings if finding.rule == "static/unused-function"] == unused
+
+
+def test_a_long_signature_is_no_hard_function() -> None:
+    parameters = "".join(f"    a{n}=None,  # what it is for\n" for n in range(300))
+
+    assert analysed("a.py", f"def f(\n{parameters}):\n    return a1\n").findings == []
 
 
 def test_findings_are_ranked_and_cut_with_their_count() -> None:

@@ -49,8 +49,9 @@ def test_code_without_bugs_is_left_alone_whatever_its_style(tmp_path: Path) -> N
     assert rules("import os;x=os.getcwd( )\ndef F( a,b ) :\n  assert a\n  return(a==None)\n", tmp_path) == []
 
 
-def test_a_harmless_mutable_default_is_rated_low(tmp_path: Path) -> None:
-    [draft] = linted("def f(a=[]):\n    return len(a)\n", tmp_path)
+@pytest.mark.parametrize("code", ["def f(a=[]):\n    return len(a)\n", "def f(_cache={}):\n    _cache[1] = 2\n"])
+def test_a_harmless_mutable_default_is_rated_low(code: str, tmp_path: Path) -> None:
+    [draft] = linted(code, tmp_path)
 
     assert (draft.rule, draft.severity) == ("ruff/b006", Severity.LOW)
 
@@ -61,13 +62,27 @@ def test_security_of_tests_is_not_judged_and_their_bugs_are_rated_low(tmp_path: 
     assert (draft.rule, draft.severity) == ("ruff/f821", Severity.LOW)
 
 
+@pytest.mark.parametrize(("mode", "found"), [("0o777", ["ruff/s103"]), ("0o755", [])])
+def test_only_rights_to_write_are_too_many(mode: str, found: list[str], tmp_path: Path) -> None:
+    assert rules(f"import os\n\nos.chmod('a', {mode})\n", tmp_path) == found
+
+
 def test_a_package_file_may_import_without_use(tmp_path: Path) -> None:
     assert rules("import os\n", tmp_path) == ["ruff/f401"]
     assert rules("import os\n", tmp_path, form="init") == []
 
 
-def test_names_made_at_run_time_are_not_undefined(tmp_path: Path) -> None:
-    assert rules("globals().update(a=1)\nprint(a)\n", tmp_path) == []
+@pytest.mark.parametrize(
+    "code",
+    [
+        "globals().update(a=1)\nprint(a)\n",
+        "def f():\n    return a\n\n\na = 1\nf()\ndel a\n",
+        "try:\n    text = unicode\nexcept NameError:\n    text = str\n",
+        "get_ipython()\n",
+    ],
+)
+def test_names_made_at_run_time_are_not_undefined(code: str, tmp_path: Path) -> None:
+    assert rules(code, tmp_path) == []
 
 
 def test_many_unused_imports_are_one_finding(tmp_path: Path) -> None:
