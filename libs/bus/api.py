@@ -81,7 +81,7 @@ class Consumer:
     filters: tuple[str, ...]
     max_in_flight: int = 64
     max_ack_pending: int = 1000
-    ack_wait: float = 60.0
+    ack_wait: float = 20.0
     max_attempts: int = 5
 
 

@@ -30,7 +30,8 @@ def facts(count: int, *, scan: str = "scan1") -> list[FileQueued]:
 
 
 def a_consumer(name: str = "reader", *, scan: str = "scan1", **settings: Any) -> Consumer:
-    return Consumer(name=name, filters=(f"scan.*.{scan}.file.queued.*",), **settings)
+    # Longer than the patience: what arrives was handed back, not taken for lost.
+    return Consumer(name=name, filters=(f"scan.*.{scan}.file.queued.*",), **{"ack_wait": 60.0, **settings})
 
 
 def number_of(delivery: Delivery) -> int:
