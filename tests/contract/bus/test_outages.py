@@ -78,6 +78,22 @@ async def test_consuming_goes_on_by_itself(server: NatsServer, fragile: Bus) -> 
     assert await fragile.dead_letters() == []
 
 
+async def test_an_idle_consumer_asks_again_as_soon_as_the_server_is_back(
+    server: NatsServer, fragile: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("libs.bus.pull.HEARTBEAT", 14.0)
+    monkeypatch.setattr("libs.bus.pull.Pull._look", lambda pull: None)
+    seen = Seen()
+    async with fragile.consume(a_consumer(), seen):
+        await fragile.publish([a_fact(0)])
+        await seen.until(1)
+        await restart(server)
+        await fragile.publish([a_fact(1)])
+        await seen.until(2)
+        await drained(fragile)
+    assert 1 in seen.numbers
+
+
 async def test_a_handler_at_work_over_an_outage_is_acknowledged_afterwards(server: NatsServer, fragile: Bus) -> None:
     await fragile.publish([a_fact()])
     released = asyncio.Event()
