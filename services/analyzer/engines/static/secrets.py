@@ -76,8 +76,7 @@ PATTERNS = (
         "url-password",
         "Password in a connection address",
         "://",
-        r"\b(?:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|rediss?|amqps?|mssql|ftps?|smtps?|https?)(?:\+\w+)?://"
-        r"[^\s:/@\"'<>`]{1,80}:([^\s:/@\"'<>{}$%`|\\]{6,100})@[\w.-]+",
+        r"://[^\s:/@\"'<>`]{1,80}:([^\s:/@\"'<>{}$%`|\\]{6,100})@[\w.-]+",
         Severity.HIGH,
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-_HASH = r"\#[^\n]*"
+_HASH = r"#[^\n]*"
 _SLASHES = r"//[^\n]*|/\*.*?\*/"
 _DASHES = r"--\[\[.*?\]\]|--[^\n]*"
 _COMMENTS = {"python": _HASH, "ruby": _HASH, "bash": _HASH, "lua": _DASHES, "php": f"{_SLASHES}|{_HASH}"}
@@ -14,7 +14,9 @@ _QUOTED = r'"(?:\\.|[^"\\\n])*"'
 _SINGLE = r"'(?:\\.|[^'\\\n])*'"
 _CHARACTER = r"'(?:\\.[^'\n]{0,8}|[^'\\\n])'"
 _BACKTICK = r"`(?:\\.|[^`\\])*`"
-_REST = r"[^\W\d]\w*|\d[\w.]*|[^\s\w]"
+_WORD = r"[^\W\d]\w*"
+_NUMBER = r"\d[\w.]*"
+_PUNCTUATION = {_HASH: r"[^\s\w#\"'`]", _SLASHES: r"[^\s\w/\"'`]|/(?![/*])", _DASHES: r"[^\s\w\"'`-]|-(?!-)"}
 MAX_CLASSES = 50_000
 _KEYWORDS = frozenset(
     word
@@ -69,5 +71,9 @@ def _lexer(language: str) -> re.Pattern[str]:
         strings.insert(0, _LONG)
     if language in {"javascript", "typescript", "tsx", "go"}:
         strings.append(_BACKTICK)
-    wanted = "|".join([*strings, _REST])
-    return re.compile(f"{_COMMENTS.get(language, _SLASHES)}|({wanted})", re.DOTALL)
+    comment = _COMMENTS.get(language, _SLASHES)
+    punctuation = _PUNCTUATION.get(comment, r"[^\s\w#/\"'`]|/(?![/*])")
+    wanted = "|".join(
+        [_WORD, punctuation, _NUMBER, *strings]
+    )  # the most frequent first: alternatives are tried in order
+    return re.compile(f"({wanted})|{comment}", re.DOTALL)

@@ -47,10 +47,10 @@ def main(progress: int, file_seconds: float, directory: Path) -> None:
 
 
 def _listen(stream: BinaryIO, batches: queue.SimpleQueue[list[Request]], directory: Path) -> None:
-    """Ends the process as soon as the parent is gone, whatever it is doing."""
+    """Ends the process as soon as the parent is gone, whatever it is doing, and clears up what the pool left."""
     while (batch := read_requests(stream)) is not None:
         batches.put(batch)
-    shutil.rmtree(directory, ignore_errors=True)
+    shutil.rmtree(directory.parent, ignore_errors=True)
     os._exit(0)
 
 

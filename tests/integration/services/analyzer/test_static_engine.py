@@ -219,19 +219,21 @@ from services.analyzer.engines.static.languages import Kind
 async def main():
     async with open_pool(workers=2, file_seconds=10) as pool:
         await pool.examine(Kind(language="python", role="source"), b"x = 1")
-        print(*pool.process_ids, flush=True)
+        print(pool.directory, *pool.process_ids, flush=True)
         await asyncio.sleep(3600)
 
 asyncio.run(main())
 """
 
 
-def test_workers_die_with_a_parent_that_is_killed() -> None:
+def test_workers_die_with_a_parent_that_is_killed_and_clear_up() -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
-        workers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+        directory, *pids = parent.stdout.readline().decode().split()
+        workers = [psutil.Process(int(pid)) for pid in pids]
         parent.kill()
 
     gone, alive = psutil.wait_procs(workers, timeout=30)
     assert len(gone) == 2
     assert alive == []
+    assert not Path(directory).exists()
