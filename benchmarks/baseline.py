@@ -31,7 +31,11 @@ from services.standalone.embedded.directory import hold_directory
 from services.standalone.embedded.servers import Servers, embedded_servers
 
 BATCH = 250
-TABLES = {"ledger": ("files",), "reviewer": ("outcomes", "files", "findings", "changes")}
+TABLES = {
+    "ledger": {"files": "right(file_id, 16)"},
+    "reviewer": dict.fromkeys(("outcomes", "files", "findings", "changes"), "key"),
+}
+"""What has rows for each file, and how the file's key is read from them."""
 Rows = dict[tuple[str, str], dict[str, list[Sequence[Any]]]]
 """Rows by schema and table, then by the key of their file."""
 
@@ -109,9 +113,9 @@ async def _record(servers: Servers) -> Recorded:
         blob_of={message.key: f"$KV.blobs.{json.loads(message.payload)['content_hash']}" for message in queued},
         analyses=analyses,
         rows={
-            (schema, table): await _rows(servers, schema, table)
+            (schema, table): await _rows(servers, schema, table, key)
             for schema, tables in TABLES.items()
-            for table in tables
+            for table, key in tables.items()
         },
     )
 
@@ -126,12 +130,12 @@ async def _stored(stream: JetStreamContext, name: str) -> AsyncIterator[Message]
             yield Message(message.subject, dict(message.headers or {}), message.data)
 
 
-async def _rows(servers: Servers, schema: str, table: str) -> dict[str, list[Sequence[Any]]]:
-    connection = await asyncpg.connect(servers.database_url(schema))
+async def _rows(servers: Servers, schema: str, table: str, key: str) -> dict[str, list[Sequence[Any]]]:
+    connection = await asyncpg.connect(servers.database_url(schema), server_settings={"search_path": schema})
     try:
         rows: dict[str, list[Sequence[Any]]] = defaultdict(list)
-        for row in await connection.fetch(f"SELECT * FROM {schema}.{table}"):
-            rows[row["key"]].append(tuple(row))
+        for row in await connection.fetch(f"SELECT {key} AS file, {table}.* FROM {table}"):
+            rows[row["file"]].append(tuple(row)[1:])
         return rows
     finally:
         await connection.close()
