@@ -12,7 +12,7 @@ from libs.events.ledger import Coverage
 from libs.questions.envelope import Question
 
 Outcome = Literal["analysed", "reused", "skipped", "failed"]
-ScanState = Literal["requested", "running", "halted", "cancelled", "completed"]
+ScanState = Literal["requested", "running", "halted", "cancelled", "completed", "failed"]
 
 
 class Progress(Model):
@@ -27,7 +27,7 @@ class Progress(Model):
     mode_reason: str = ""
     engine: str = ""
     state: ScanState
-    status: Literal["complete", "incomplete", "cancelled"] | None = None
+    status: Literal["complete", "incomplete", "cancelled", "failed"] | None = None
     halt_reason: str = ""
     accounted: Count = Field(0, description="Listed files that have an outcome.")
     coverage: Coverage = Coverage()

@@ -11,7 +11,7 @@ from libs.bus.api import Bus, Consumer
 from libs.db.database import open_database
 from libs.db.migrations import migrate
 from libs.events.analyzer import FileAnalyzed, FileFailed
-from libs.events.differ import FileRemoved, FileSkipped, ScanRequested, ScanStarted
+from libs.events.differ import FileRemoved, FileSkipped, ScanFailed, ScanRequested, ScanStarted
 from libs.events.envelope import Model
 from libs.events.reviewer import ReviewCompleted
 from libs.events.subjects import pattern
@@ -33,7 +33,7 @@ from services.ledger.settings import Settings
 from services.ledger.store.books import PostgresBooks
 
 HEARD = (
-    *(pattern(fact.token) for fact in (ScanRequested, ScanStarted, ReviewCompleted)),
+    *(pattern(fact.token) for fact in (ScanRequested, ScanStarted, ScanFailed, ReviewCompleted)),
     *(pattern(fact.token, keyed=True) for fact in (FileSkipped, FileRemoved, FileAnalyzed, FileFailed)),
 )
 ANSWERS: dict[type[Question[Any]], Callable[[handlers.Desk, Any], Awaitable[Model]]] = {

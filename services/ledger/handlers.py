@@ -17,7 +17,7 @@ from typing import TypeVar
 import structlog
 
 from libs.bus.api import Bus, Delivery, Refused, Retry
-from libs.events.differ import ScanRequested, ScanStarted
+from libs.events.differ import ScanFailed, ScanRequested, ScanStarted
 from libs.events.envelope import Fact
 from libs.questions.ledger import (
     AccountedFiles,
@@ -91,6 +91,8 @@ def _hear_scan_facts(scans: Mapping[str, Scan], facts: Iterable[Fact]) -> dict[s
             heard[fact.scan_id] = scan_rules.hear_request(heard[fact.scan_id], fact)
         elif isinstance(fact, ScanStarted):
             heard[fact.scan_id] = scan_rules.hear_start(heard[fact.scan_id], fact)
+        elif isinstance(fact, ScanFailed):
+            heard[fact.scan_id] = scan_rules.hear_failure(heard[fact.scan_id], fact)
     return heard
 
 

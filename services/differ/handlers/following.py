@@ -34,7 +34,7 @@ async def align_consumer(desk: Desk, scan_id: str) -> None:
     consumer = analyze_consumer(scan_id)
     if progress.state == "halted":
         await desk.bus.pause_consumer(consumer)
-    elif progress.state in ("cancelled", "completed"):
+    elif progress.state in ("cancelled", "completed", "failed"):
         await desk.bus.delete_consumer(consumer)
     else:
         await desk.bus.resume_consumer(consumer)

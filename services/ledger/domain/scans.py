@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from libs.events.differ import ScanRequested, ScanStarted, SkipReason
+from libs.events.differ import ScanFailed, ScanRequested, ScanStarted, SkipReason
 from libs.events.envelope import Fact
 from libs.events.ledger import Coverage, ScanCancelled, ScanCompleted, ScanHalted, ScanResumed
 from libs.questions.ledger import Progress, ScanState
 
-Status = Literal["complete", "incomplete", "cancelled"]
+Status = Literal["complete", "incomplete", "cancelled", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ Change: TypeAlias = tuple[Scan, tuple[Fact, ...]]
 
 def state_of(scan: Scan) -> ScanState:
     if scan.ended:
-        return "cancelled" if scan.status == "cancelled" else "completed"
+        return scan.status if scan.status in ("cancelled", "failed") else "completed"
     if scan.halted:
         return "halted"
     return "requested" if scan.started_at is None else "running"
@@ -126,6 +126,13 @@ def hear_start(scan: Scan, fact: ScanStarted) -> Scan:
         started_budget_ticks=fact.budget_ticks,
         total=fact.total,
     )
+
+
+def hear_failure(scan: Scan, fact: ScanFailed) -> Scan:
+    """Nothing was listed, so nothing can be counted or reviewed: it ends without being completed."""
+    if scan.ended:
+        return scan
+    return replace(scan, status="failed", completed_at=fact.failed_at, halt_reason=fact.reason)
 
 
 def complete_if_counted(scan: Scan, *, at: datetime) -> Change:
@@ -166,7 +173,7 @@ def finish(scan: Scan, *, at: datetime) -> Change:
     return _end(scan, "complete" if whole else "incomplete", at)
 
 
-def _end(scan: Scan, status: Status, at: datetime) -> Change:
+def _end(scan: Scan, status: Literal["complete", "incomplete", "cancelled"], at: datetime) -> Change:
     unreached = max(0, (scan.total or 0) - scan.accounted)
     ended = replace(scan, status=status, completed_at=at, unreached=unreached, halted=False, halt_reason="")
     fact = ScanCompleted(

@@ -14,12 +14,15 @@ import platformdirs
 import uvloop
 
 from services.standalone.client import ApiProblem, Client, Unreachable
+from services.standalone.embedded.failure import EmbeddedFailed
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 USAGE = 64
 INCOMPLETE = 2
+HOLDER_PATIENCE = 20.0
+"""Seconds that a holder of the data directory gets to start or to die."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +72,7 @@ def runs(function: Callable[Parameters, Coroutine[Any, Any, Result]]) -> Callabl
             return uvloop.run(function(*arguments, **options))
         except ApiProblem as problem:
             raise Stop(str(problem), code=USAGE if problem.status in (404, 422) else INCOMPLETE) from None
-        except Unreachable as problem:
+        except (Unreachable, EmbeddedFailed) as problem:
             raise Stop(str(problem)) from None
         except KeyboardInterrupt:
             raise Stop("interrupted; the same command goes on where it was", code=130) from None
@@ -95,15 +98,17 @@ async def reach(place: Place, *, analysing: bool = False) -> AsyncIterator[Clien
 async def _local_socket(stack: contextlib.AsyncExitStack, place: Place, *, analysing: bool) -> str:
     # Imported here: a client of a remote deployment needs neither servers nor services.
     from services.standalone.deployment import open_deployment
-    from services.standalone.embedded.directory import EmbeddedFailed, Held, hold_directory
+    from services.standalone.embedded.directory import Held, hold_directory
 
     try:
-        holding = await stack.enter_async_context(hold_directory(place.data))
-        await stack.enter_async_context(open_deployment(holding, analysing=analysing))
+        holding = await stack.enter_async_context(hold_directory(place.data, patience=HOLDER_PATIENCE))
     except Held as held:
+        if held.socket is None:
+            raise Stop(
+                f"{held} and does not say how to reach it; stop that process, or name another --data-dir"
+            ) from None
         return str(held.socket)
-    except EmbeddedFailed as failure:
-        raise Stop(str(failure)) from None
+    await stack.enter_async_context(open_deployment(holding, analysing=analysing))
     return str(holding.socket)
 
 

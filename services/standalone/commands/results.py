@@ -105,7 +105,7 @@ async def events(place: Place, since: str | None, from_start: bool, scan_id: str
         parameters["since"] = "1" if from_start else since
     if scan_id:
         parameters["scan_id"] = scan_id
-    async with reach(place) as client:
+    async with reach(place, analysing=True) as client:
         async for name, sequence, data in client.events("/events", **parameters):
             click.echo(json.dumps({"sequence": int(sequence), "type": name, "fact": json.loads(data)}))
 
