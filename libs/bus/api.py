@@ -212,6 +212,12 @@ class Bucket(Protocol):
     async def put(self, key: str, value: bytes) -> None:
         """Keep the value, replacing what was there."""
 
+    async def add(self, key: str, value: bytes) -> bool:
+        """Keep the value unless the key has one; whether this is the key's value now. Of many at once, one wins."""
+
+    async def remove(self, key: str) -> None:
+        """Forget the value; no error when there is none."""
+
     async def put_all(self, values: Mapping[str, bytes]) -> None:
         """Keep many values, pipelined; returns when every one is stored."""
 

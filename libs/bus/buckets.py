@@ -6,12 +6,13 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 
-from libs.bus.link import ApiError, Frame, Link
+from libs.bus.link import ApiError, Frame, Link, header_block
 from libs.bus.publishing import Outgoing, store
 
 _NAME = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
 _KEY = re.compile(r"^[-/_=A-Za-z0-9]+(\.[-/_=A-Za-z0-9]+)*$")
 AT_ONCE = 64
+IF_THERE_IS_NONE = header_block({"Nats-Expected-Last-Subject-Sequence": "0"})
 
 
 def check_bucket_name(name: str) -> None:
@@ -39,6 +40,15 @@ class JetStreamBucket:
 
     async def put(self, key: str, value: bytes) -> None:
         await self.put_all({key: value})
+
+    async def add(self, key: str, value: bytes) -> bool:
+        # A confirmation that was lost makes us send again and be refused by our own value.
+        first = self._outgoing(key, value)._replace(headers=IF_THERE_IS_NONE)
+        return await store(self._link, [first]) == 1 or await self.get(key) == value
+
+    async def remove(self, key: str) -> None:
+        check_key(key)
+        await self._link.call(f"STREAM.PURGE.KV_{self._name}", {"filter": self._write + key})
 
     async def put_all(self, values: Mapping[str, bytes]) -> None:
         await store(self._link, [self._outgoing(key, value) for key, value in values.items()])

@@ -67,6 +67,16 @@ class MemoryBucket:
         check_key(key)
         self._values[key] = (value, time.monotonic())
 
+    async def add(self, key: str, value: bytes) -> bool:
+        there = await self.get(key)
+        if there is None:
+            await self.put(key, value)
+        return there in (None, value)
+
+    async def remove(self, key: str) -> None:
+        check_key(key)
+        self._values.pop(key, None)
+
     async def put_all(self, values: Mapping[str, bytes]) -> None:
         for key, value in values.items():
             await self.put(key, value)

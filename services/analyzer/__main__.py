@@ -12,6 +12,7 @@ from libs.bus.api import Bus
 from libs.questions.analyzer import DescribeEngines
 from libs.runtime.serve import Checks, serve
 from libs.runtime.tasks import beside
+from services.analyzer.claims import LASTS
 from services.analyzer.clients.ledger import LedgerMeter
 from services.analyzer.engines.static.engine import open_static_engine
 from services.analyzer.handlers import Bench, analyse_file, describe_engines, give_up, show_what_is_in_hand
@@ -37,6 +38,7 @@ async def open_with_engines(settings: Settings, bus: Bus, engines: list[Engine])
         bus=bus,
         blobs=await bus.bucket("blobs", ttl=timedelta(days=settings.blob_days)),
         analyses=await bus.bucket("analyses", ttl=timedelta(days=settings.cache_days)),
+        claims=await bus.bucket("claims", ttl=LASTS),
         engines={engine.name: engine for engine in engines},
         meter=LedgerMeter(bus),
     )

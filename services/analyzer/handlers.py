@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -15,8 +16,9 @@ from libs.bus.api import Bucket, Bus, Delivery, Reject, Retry
 from libs.events.analyzer import FailReason
 from libs.events.differ import FileQueued
 from libs.questions.analyzer import DescribeEngines, Engines, FileInHand, InHand
+from services.analyzer.claims import claimed
 from services.analyzer.domain import KeptAnalysis, analyzed, cache_key, failed, fit
-from services.analyzer.ports import Engine, EngineFailed, Examined, Meter, Source
+from services.analyzer.ports import Engine, EngineFailed, Meter, Source
 
 log = structlog.get_logger(__name__)
 
@@ -48,8 +50,10 @@ class Bench:
     bus: Bus
     blobs: Bucket
     analyses: Bucket
+    claims: Bucket
     engines: Mapping[str, Engine]
     meter: Meter
+    holder: str = field(default_factory=lambda: secrets.token_hex(8))
     same_content: KeyedLock = field(default_factory=KeyedLock)
     in_hand: dict[tuple[str, str], tuple[str, float]] = field(default_factory=dict)
 
@@ -98,29 +102,39 @@ async def _analysed_once(bench: Bench, engine: Engine, source: Source, queued: F
     """The kept result, or a new one that is kept before anybody hears of it."""
     key = cache_key(source.content_hash, engine=engine.name, version=engine.version, identity=engine.identity(source))
     async with bench.same_content.held(key):
-        found = await bench.analyses.get(key)
-        if found is not None:
-            return KeptAnalysis.model_validate_json(found)
-        started = time.monotonic()
-        examined = await _examine(bench, engine, source, queued)
-        kept = KeptAnalysis(
-            analysis=fit(examined.analysis),
-            usage=examined.usage,
-            cost=examined.cost,
-            duration_seconds=round(time.monotonic() - started, 6),
-            scan_id=queued.scan_id,
-            key=queued.key,
-        )
-        if kept.analysis.outcome == "complete":
-            await bench.analyses.put(key, kept.model_dump_json().encode())
-        return kept
+        kept = await _find(bench, key)
+        if kept is not None:
+            return kept
+        worst = engine.worst_case_ticks(source)
+        if not worst:
+            return await _analyse_and_keep(bench, engine, source, queued, key)
+        async with claimed(bench.claims, key, holder=bench.holder):
+            kept = await _find(bench, key)
+            if kept is not None:
+                return kept
+            await bench.meter.reserve(queued, worst)
+            return await _analyse_and_keep(bench, engine, source, queued, key)
 
 
-async def _examine(bench: Bench, engine: Engine, source: Source, queued: FileQueued) -> Examined:
-    worst = engine.worst_case_ticks(source)
-    if worst:
-        await bench.meter.reserve(queued, worst)
-    return await engine.analyse(source)
+async def _find(bench: Bench, key: str) -> KeptAnalysis | None:
+    found = await bench.analyses.get(key)
+    return None if found is None else KeptAnalysis.model_validate_json(found)
+
+
+async def _analyse_and_keep(bench: Bench, engine: Engine, source: Source, queued: FileQueued, key: str) -> KeptAnalysis:
+    started = time.monotonic()
+    examined = await engine.analyse(source)
+    kept = KeptAnalysis(
+        analysis=fit(examined.analysis),
+        usage=examined.usage,
+        cost=examined.cost,
+        duration_seconds=round(time.monotonic() - started, 6),
+        scan_id=queued.scan_id,
+        key=queued.key,
+    )
+    if kept.analysis.outcome == "complete":
+        await bench.analyses.put(key, kept.model_dump_json().encode())
+    return kept
 
 
 async def describe_engines(bench: Bench, preferred: str, question: DescribeEngines) -> Engines:

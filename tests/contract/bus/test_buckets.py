@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from datetime import timedelta
 
@@ -33,6 +34,39 @@ async def test_the_newest_value_counts(bus: Bus) -> None:
     await bucket.put("k", b"new")
 
     assert await bucket.get("k") == b"new"
+
+
+async def test_of_many_who_add_a_value_one_wins(bus: Bus) -> None:
+    bucket = await bus.bucket("claims")
+    values = [str(number).encode() for number in range(20)]
+
+    won = await asyncio.gather(*(bucket.add("k", value) for value in values))
+
+    [winner] = [value for value, has_won in zip(values, won, strict=True) if has_won]
+    assert await bucket.get("k") == winner
+    assert await bucket.add("k", winner)
+
+
+async def test_a_value_that_was_removed_can_be_added_again(bus: Bus) -> None:
+    bucket = await bus.bucket("claims")
+    await bucket.put("k", b"old")
+    await bucket.put("other", b"stays")
+    await bucket.remove("k")
+    await bucket.remove("k")
+
+    assert await bucket.get("k") is None
+    assert await bucket.add("k", b"new")
+    assert await bucket.get_all(["k", "other"]) == {"k": b"new", "other": b"stays"}
+
+
+async def test_a_value_that_grew_too_old_can_be_added_again(bus: Bus) -> None:
+    bucket = await bus.bucket("claims", ttl=timedelta(seconds=0.2))
+    await bucket.put("k", b"old")
+
+    async def added() -> bool:
+        return await bucket.add("k", b"new")
+
+    await eventually(added)
 
 
 async def test_many_values_at_once(bus: Bus) -> None:
