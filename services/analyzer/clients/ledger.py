@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 
 from libs.bus.api import Bus, NoAnswer, Refused, Retry
 from libs.events.differ import FileQueued
-from libs.questions.ledger import Reserve
+from libs.questions.ledger import Reservation, Reserve
 
+ASKED_AGAIN = 0.5
+MOST_ASKED = 20
 ROOM_AGAIN = 5.0
 """Seconds after which a file that found no room is offered again; its scan's consumer is paused meanwhile."""
 
@@ -26,11 +29,19 @@ class LedgerMeter:
             attempt=secrets.randbits(31) + 1,
             ticks=ticks,
         )
-        try:
-            reservation = await self._bus.ask(question)
-        except NoAnswer as error:
-            raise Retry("the ledger does not answer; no ledger, no spending", after=1.0) from error
-        except Refused as error:
-            raise Retry(error.reason, after=1.0) from error
+        reservation = await self._ask(question)
         if not reservation.granted:
             raise Retry(reservation.reason, after=ROOM_AGAIN)
+
+    async def _ask(self, question: Reserve) -> Reservation:
+        """An answer may be lost on its way. Asked for under the same number the money is set aside once; under
+        another one the first would stay set aside for a call that nobody makes.
+        """
+        for _ in range(MOST_ASKED):
+            try:
+                return await self._bus.ask(question)
+            except NoAnswer:
+                await asyncio.sleep(ASKED_AGAIN)
+            except Refused as error:
+                raise Retry(error.reason, after=1.0) from error
+        raise Retry("the ledger does not answer; no ledger, no spending", after=1.0)
