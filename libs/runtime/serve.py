@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from libs.bus.api import Bus
 from libs.bus.jetstream import connect
+from libs.runtime.collecting import collect_less_often
 from libs.runtime.settings import ServiceSettings
 from libs.telemetry.logs import set_up_logs
 
@@ -44,6 +45,7 @@ def serve(name: str, settings_type: type[Configured], open_service: OpenService[
             print(f"{name}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}", file=sys.stderr)
         raise SystemExit(64) from None
     set_up_logs(service=name, form=settings.log_format, level=settings.log_level)
+    collect_less_often()
     uvloop.run(_live(name, settings, open_service))
 
 

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from libs.bus.api import Bus
 from libs.bus.jetstream import connect
 from libs.bus.reclaim import reclaim
+from libs.runtime.collecting import collect_less_often
 from libs.runtime.serve import Checks, OpenService, http_server
 from services.analyzer.__main__ import open_analyzer
 from services.analyzer.settings import Settings as AnalyzerSettings
@@ -35,6 +36,7 @@ async def open_deployment(
 
     ``analyzer`` opens the analyzer; another than the usual one brings engines of its own.
     """
+    collect_less_often()
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(embedded_servers(holding.path))
         # Whoever worked on this directory before is dead, since we hold it.
