@@ -39,7 +39,7 @@ bench: setup ## the benchmarks, as a table and JSON
 	$(BIN)/python -m benchmarks $(ARGS)
 
 chaos: setup ## 200 random kill -9 in the middle of scans
-	$(BIN)/pytest tests/chaos -m chaos --chaos-kills 200 --timeout 3600 $(ARGS)
+	$(BIN)/pytest tests/chaos -m chaos -s --chaos-kills 200 --timeout 3600 $(ARGS)
 
 schemas: setup ## JSON Schemas and AsyncAPI from libs/events
 	$(BIN)/python -m schemas.generate

@@ -55,10 +55,14 @@ def binary(name: str) -> Path:
 
 
 class PostgresServer:
-    """One server with a cluster that outlives its process. ``start`` after ``kill`` has the same socket and data."""
+    """One server with a cluster that outlives its process. ``start`` after ``kill`` has the same socket and data.
 
-    def __init__(self, directory: Path) -> None:
+    ``settings`` go before those that make it quick; without ``synchronous_commit`` a kill may lose what was committed.
+    """
+
+    def __init__(self, directory: Path, **settings: str) -> None:
         self._directory = directory
+        self._settings = {**SETTINGS, **settings}
         self._process: subprocess.Popen[bytes] | None = None
         # PostgreSQL refuses to run as root; any account that owns nothing else will do.
         self._user = "nobody" if os.geteuid() == 0 else None
@@ -81,7 +85,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it and wait until it accepts connections."""
-        settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
+        settings = [f"--{name}={value}" for name, value in self._settings.items()]
         with (self._directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [binary("postgres"), "-D", self._directory / "data", "-k", self._directory, *settings],
