@@ -253,6 +253,12 @@ class Link(Client):
         except Exception:
             log.exception("bus_listener_failed", subject=subject.decode())
 
+    async def _process_pong(self) -> None:
+        # nats-py answers the waiter even when it was cancelled meanwhile, and its reading task dies of that.
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
+
     async def _process_err(self, err_msg: str) -> None:
         # nats-py closes for good on most of what a server can say; we come back and try again.
         if "permissions violation" in err_msg:
