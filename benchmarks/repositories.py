@@ -45,7 +45,7 @@ def _commands(files: int) -> Iterator[bytes]:
         yield _file(_path(number), BODY.replace("{n}", str(number)).encode())
     yield b"commit refs/heads/main\ncommitter a <a@b> 1 +0000\ndata 1\nb\nfrom :1\n"
     for number in range(0, files, 100):
-        yield _file(_path(number), b"x = %04d\n" % (number % 10000))
+        yield _file(_path(number), b"x = %d\n" % number)
 
 
 def _library(root: Path) -> Iterator[bytes]:
