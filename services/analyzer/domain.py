@@ -63,15 +63,28 @@ def failed(queued: FileQueued, reason: FailReason, detail: str, *, attempts: int
     )
 
 
+def as_kept(result: KeptAnalysis) -> tuple[KeptAnalysis, bytes]:
+    """The result with an analysis that a fact can carry, and its JSON: nearly always as it is, and written once."""
+    text = result.__pydantic_serializer__.to_json(result)
+    if len(text) <= MOST_ANALYSIS_BYTES:
+        return result, text
+    result = result.model_copy(update={"analysis": fit(result.analysis)})
+    return result, result.__pydantic_serializer__.to_json(result)
+
+
 def fit(analysis: FileAnalysis) -> FileAnalysis:
     """The analysis cut to what a fact may carry: first shapes and imports, then findings from the end, counted."""
-    if len(analysis.model_dump_json()) <= MOST_ANALYSIS_BYTES:
+    if _bytes(analysis) <= MOST_ANALYSIS_BYTES:
         return analysis
     analysis = analysis.model_copy(update={"shapes": analysis.shapes[:100], "imports": analysis.imports[:500]})
     findings = analysis.findings
-    while findings and len(analysis.model_dump_json()) > MOST_ANALYSIS_BYTES:
+    while findings and _bytes(analysis) > MOST_ANALYSIS_BYTES:
         kept = findings[: len(findings) // 2]
         cut = analysis.findings_cut + len(findings) - len(kept)
         analysis = analysis.model_copy(update={"findings": kept, "findings_cut": cut})
         findings = kept
     return analysis
+
+
+def _bytes(analysis: FileAnalysis) -> int:
+    return len(analysis.__pydantic_serializer__.to_json(analysis))

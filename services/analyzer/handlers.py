@@ -17,7 +17,7 @@ from libs.events.analyzer import FailReason
 from libs.events.differ import FileQueued
 from libs.questions.analyzer import DescribeEngines, Engines, FileInHand, InHand
 from services.analyzer.claims import claimed
-from services.analyzer.domain import KeptAnalysis, analyzed, cache_key, failed, fit
+from services.analyzer.domain import KeptAnalysis, analyzed, as_kept, cache_key, failed
 from services.analyzer.ports import Engine, EngineFailed, Meter, Source
 
 log = structlog.get_logger(__name__)
@@ -124,16 +124,18 @@ async def _find(bench: Bench, key: str) -> KeptAnalysis | None:
 async def _analyse_and_keep(bench: Bench, engine: Engine, source: Source, queued: FileQueued, key: str) -> KeptAnalysis:
     started = time.monotonic()
     examined = await engine.analyse(source)
-    kept = KeptAnalysis(
-        analysis=fit(examined.analysis),
-        usage=examined.usage,
-        cost=examined.cost,
-        duration_seconds=round(time.monotonic() - started, 6),
-        scan_id=queued.scan_id,
-        key=queued.key,
+    kept, text = as_kept(
+        KeptAnalysis(
+            analysis=examined.analysis,
+            usage=examined.usage,
+            cost=examined.cost,
+            duration_seconds=round(time.monotonic() - started, 6),
+            scan_id=queued.scan_id,
+            key=queued.key,
+        )
     )
     if kept.analysis.outcome == "complete":
-        await bench.analyses.put(key, kept.model_dump_json().encode())
+        await bench.analyses.put(key, text)
     return kept
 
 
