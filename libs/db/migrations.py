@@ -6,10 +6,12 @@ the new code is left. An advisory lock lets any number of replicas start at once
 
 from __future__ import annotations
 
+import asyncio
 import re
 from importlib.resources import files
 from typing import Literal
 
+from libs.bus.api import Retry
 from libs.db.database import Database
 
 CREATE_HISTORY = """
@@ -26,10 +28,22 @@ _NAME = re.compile(r"^(\d{4})_(pre|post)_[a-z0-9_]+\.sql$")
 async def migrate(database: Database, package: str, *, stage: Literal["pre", "post", "all"] = "all") -> list[str]:
     """Apply what is missing from ``<package>.migrations`` in one transaction; returns the names applied.
 
+    A server that goes away meanwhile is waited for.
+
     Raises:
         ValueError: a file is misnamed, or two share a number.
     """
     scripts = _scripts(package)
+    while True:
+        try:
+            return await _apply(database, scripts, stage)
+        except Retry as reason:  # nobody delivers a start again
+            await asyncio.sleep(reason.after)
+
+
+async def _apply(
+    database: Database, scripts: dict[int, tuple[str, str, str]], stage: Literal["pre", "post", "all"]
+) -> list[str]:
     async with database.transaction() as connection:
         await connection.execute(LOCK)
         await connection.execute(CREATE_HISTORY)

@@ -16,7 +16,7 @@ EXPLANATIONS = (
     (r"permission denied", "it may not use its directory"),
     (r"database files are incompatible", "its files were written by another version"),
     (r"does not exist.*user ID|effective user ID", "the account it runs under has no entry in the user database"),
-    (r"valid checkpoint record|invalid page|corrupt|\bPANIC\b", "its files are damaged"),
+    (r"valid checkpoint record|invalid page|is corrupt|corrupted|\bPANIC\b", "its files are damaged"),
 )
 """What servers say in their logs, and what that means."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import os
@@ -14,6 +15,7 @@ from urllib.parse import quote
 import asyncpg
 import psutil
 
+from libs.db.database import STALE
 from services.standalone.embedded.account import Account, give, open_tree, open_way
 from services.standalone.embedded.directory import make_private, socket_directory
 from services.standalone.embedded.failure import EmbeddedFailed, explained
@@ -22,6 +24,7 @@ from services.standalone.embedded.supervisor import Program, Server, run_once
 MAJOR = "18"
 ROLES = ("differ", "ledger", "reviewer")
 SOCKET = ".s.PGSQL.5432"
+LOOK_AGAIN = 0.05
 CLUSTER = (
     *("--username=postgres", "--auth=trust", "--encoding=UTF8"),
     # Byte order, the same on every machine, and letters of every language all the same.
@@ -164,7 +167,18 @@ def open_store(directory: Path, account: Account | None) -> PostgresStore:
 
 
 async def create_roles(store: PostgresStore) -> None:
-    """Give each service a role and a schema of its own, and nobody anything else. Done again, it changes nothing."""
+    """Give each service a role and a schema of its own, and nobody anything else. Done again, it changes nothing.
+
+    A server that dies meanwhile is waited for; whoever keeps it running says when that is hopeless.
+    """
+    while True:
+        try:
+            return await _create_roles(store)
+        except STALE:
+            await asyncio.sleep(LOOK_AGAIN)
+
+
+async def _create_roles(store: PostgresStore) -> None:
     connection = await asyncpg.connect(store.url("postgres"))
     try:
         there = {row["nspname"] for row in await connection.fetch("SELECT nspname FROM pg_namespace")}

@@ -29,6 +29,8 @@ QUICK_SECONDS = 2.0
 """A server that lived longer than this had started well; whatever ended it, it may be started again at once."""
 DELAYS = (0.0, 0.1, 0.4, 1.0)
 """Before the first, second … start after quick deaths in a row; after one more we give up."""
+TRIES = 2
+"""Of a program that ends by itself: once more when it was killed, and no more when it cannot."""
 LOG_BYTES = 1_000_000
 EXECUTABLES = ("nats-server", "postgres", "initdb")
 ENVIRONMENT = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -75,24 +77,26 @@ async def run_once(program: Program, *, before_start: Callable[[], None]) -> Non
     Raises:
         EmbeddedFailed: it ended badly.
     """
-    await release_store(program)
-    before_start()
-    async with _guarded(program) as process:
-        if await process.wait() != 0:
-            raise EmbeddedFailed(f"{program.name} failed: {program.last_words()}")
+    for _ in range(TRIES):
+        await release_store(program)
+        before_start()
+        async with _guarded(program) as process:
+            if await process.wait() == 0:
+                return
+    raise EmbeddedFailed(f"{program.name} failed: {program.last_words()}")
 
 
 async def keep_running(server: Server, up: asyncio.Event) -> None:
     """Run the server until cancelled; sets ``up`` when it answers for the first time.
 
     Raises:
-        EmbeddedFailed: it cannot be started, or died several times in quick succession.
+        EmbeddedFailed: it died, or did not come to answer, several times in quick succession.
     """
     quick_deaths = 0
     while True:
         lived = await _live_once(server, up)
         quick_deaths = quick_deaths + 1 if lived < QUICK_SECONDS else 0
-        if not up.is_set() or quick_deaths > len(DELAYS):
+        if quick_deaths > len(DELAYS):
             how = f"died {quick_deaths} times in a row" if up.is_set() else "does not start"
             raise EmbeddedFailed(f"{server.program.name} {how}: {server.program.last_words()}")
         delay = DELAYS[max(0, quick_deaths - 1)]

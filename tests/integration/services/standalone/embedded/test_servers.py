@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -153,6 +154,21 @@ async def test_postgres_is_restarted_where_it_was(data_dir: Path, victim: str) -
 
         async with database.transaction() as connection:
             assert await connection.fetchval("SELECT what FROM kept") == "a row"
+
+
+@pytest.mark.parametrize("name", ["nats-server", "initdb", "postgres"])
+async def test_a_server_killed_while_it_starts_is_started_again(data_dir: Path, name: str) -> None:
+    async def strike() -> None:
+        while not (found := running_on(data_dir, name)):  # noqa: ASYNC110 - nothing announces a process
+            await asyncio.sleep(0.001)
+        for process in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    killer = asyncio.create_task(strike())
+    async with embedded_servers(data_dir) as servers:
+        await killer
+        await keep_something(servers.nats_url, servers.database_url("ledger"))
 
 
 async def test_a_role_sees_nothing_of_another_roles_schema(data_dir: Path) -> None:
