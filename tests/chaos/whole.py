@@ -24,7 +24,8 @@ COUNTED = re.compile(r"^\[(\d+)/(\d+)\]", re.MULTILINE)
 RESUMED = re.compile(r"^resuming at (\d+)/(\d+)", re.MULTILINE)
 HOW = ("tree", "main", "nats", "postgres")
 EXECUTABLES = {"nats": "nats-server", "postgres": "postgres"}
-PATIENCE = 110.0
+PATIENCE = 100.0
+GLANCE = 0.02
 
 
 @dataclass
@@ -80,6 +81,12 @@ class Command:
         return found
 
     @property
+    def done(self) -> float:
+        """The part of the files that it says are done."""
+        counted = [*RESUMED.findall(self.log), *COUNTED.findall(self.log)]
+        return int(counted[-1][0]) / max(1, int(counted[-1][1])) if counted else 0.0
+
+    @property
     def log(self) -> str:
         return self._log.read_text(errors="replace")
 
@@ -112,7 +119,7 @@ def tell_story(repository: Path, data: Path, sightings: Sightings, random: Rando
 def _live(command: Command, story: Story, random: Random, *, kills: int, span: float) -> bool:
     """Whether the command came to its end; otherwise it was killed."""
     while story.kills.total() < kills:
-        if command.wait(random.uniform(0, span)):
+        if _ends_before(command, random, span):
             break
         how = random.choices(HOW, (4, 3, 2, 2))[0]
         story.kills[how] += command.kill(how, random)
@@ -122,6 +129,18 @@ def _live(command: Command, story: Story, random: Random, *, kills: int, span: f
         raise AssertionError(f"the command hangs after {dict(story.kills)}:\n{command.log[-3000:]}")
     assert command.process.returncode == 0, f"exit {command.process.returncode}: {command.log[-3000:]}"
     return True
+
+
+def _ends_before(command: Command, random: Random, span: float) -> bool:
+    """Wait for a random moment, by the clock or by how many files are done; whether the command ends before it."""
+    if random.random() < 0.5:
+        return command.wait(random.uniform(0, span))
+    wanted, deadline = random.random(), time.monotonic() + PATIENCE
+    while command.done < wanted:
+        if command.wait(GLANCE):
+            return True
+        assert time.monotonic() < deadline, f"the command hangs:\n{command.log[-3000:]}"
+    return False
 
 
 def check_resumption(logs: list[str]) -> int:
