@@ -17,6 +17,7 @@ from services.differ.clients.git import Call, Git, GitFailed
 from services.differ.clients.git_problems import problem_of
 from services.differ.clients.limits import Limits
 from services.differ.clients.remote import Head, Remote
+from services.differ.clients.seed import copy_objects
 from services.differ.ports import RepositoryProblem, Revision
 
 SCANS = "refs/strandline/scans"
@@ -74,8 +75,11 @@ class BareMirror:
         except GitFailed as error:
             raise problem_of(error, "the repository") from error
 
-    async def prepare(self, oid: str | None) -> None:
-        """Make it if it is not there, with the object format of ``oid``; moved into place when complete."""
+    async def prepare(self, oid: str | None, *, seed: Path | None = None) -> None:
+        """Make it if it is not there, with the object format of ``oid``; moved into place when complete.
+
+        ``seed`` is the git directory of a place on disk whose objects a new mirror begins with.
+        """
         if self.exists:
             if not self._clean:
                 await asyncio.to_thread(_sweep, self.git_dir)
@@ -85,6 +89,8 @@ class BareMirror:
         aside = Path(tempfile.mkdtemp(prefix="new-", dir=self.git_dir.parent))
         options = ("--quiet", "--bare", "--template=", f"--object-format={object_format}")
         await self._git.run(Call(arguments=("init", *options, str(aside)), git_dir=aside))
+        if seed is not None and oid is not None:
+            await asyncio.to_thread(copy_objects, seed / "objects", aside / "objects")
         await asyncio.to_thread(aside.rename, self.git_dir)
         self._clean = True
 

@@ -1,7 +1,7 @@
 """Bare mirrors of scanned repositories: fetched from where they are, then read by plumbing alone.
 
-A place on disk is fetched like any other, objects copied: borrowing them (alternates, shared files) would be
-faster the first time, but the user's ``git gc`` could then take away a tree that a scan still reads.
+A place on disk is fetched like any other, after a copy of its objects. Borrowing them (alternates, hard links) would
+be faster still, but the user's ``git gc`` could then take away a tree that a scan still reads.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class GitMirrors:
         remote, mirror = await self._open(location), self._mirror(location)
         async with mirror.lock:
             head = await self._ask_head(remote, branch)
-            await mirror.prepare(head.oid)
+            await mirror.prepare(head.oid, seed=remote.checkout.common_dir if remote.checkout else None)
             committed = await mirror.fetch(remote, head) if head.oid else None
             if remote.checkout is not None and remote.checkout.root is not None and branch is None:
                 snapshot = await snapshot_work_tree(
