@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -57,9 +58,12 @@ class Frame:
         return self._headers
 
 
+_HEADER = re.compile(r"([^:\r\n]+):[ \t]*([^\r\n]*?)[ \t]*\r\n")
+
+
 def _parse(raw: bytes) -> dict[str, str]:
-    lines = (line.partition(":") for line in raw.decode("utf-8", "replace").split("\r\n")[1:] if line)
-    return {name: value.strip() for name, _, value in lines}
+    text = raw.decode("utf-8", "replace")
+    return dict(_HEADER.findall(text, text.index("\r\n") + 2))
 
 
 Listener = Callable[[Frame], Any]
@@ -77,6 +81,11 @@ _END = "\r\n"
 def _settle(answer: asyncio.Future[Frame], frame: Frame) -> None:
     if not answer.done():
         answer.set_result(frame)
+
+
+def _expire(answer: asyncio.Future[Frame]) -> None:
+    if not answer.done():
+        answer.set_exception(TimeoutError())
 
 
 class ApiError(Exception):
@@ -179,15 +188,21 @@ class Link(Client):
         Raises:
             TimeoutError: there was none in time, or the server is away.
         """
-        answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
-        async with asyncio.timeout(timeout):
-            await self.up.wait()
-            reply = self.expect(partial(_settle, answer))
-            try:
-                self.send(subject, payload, reply, headers)
-                return await answer
-            finally:
-                self.forget(reply)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        if not self.up.is_set():
+            async with asyncio.timeout_at(deadline):
+                await self.up.wait()
+        answer: asyncio.Future[Frame] = loop.create_future()
+        # A timer of our own: asyncio.timeout costs as much as everything else here.
+        expiry = loop.call_at(deadline, _expire, answer)
+        reply = self.expect(partial(_settle, answer))
+        try:
+            self.send(subject, payload, reply, headers)
+            return await answer
+        finally:
+            expiry.cancel()
+            self.forget(reply)
 
     async def insist(self, subject: str, payload: bytes = b"") -> Frame:
         """One answer, asked for until a server gives it."""

@@ -45,7 +45,7 @@ class _Flight:
         self._sent: dict[str, Outgoing] = {}
         self._bytes = 0
         self._new = 0
-        self._moved = asyncio.Event()
+        self._moved: asyncio.Future[bool] | None = None
         self._setback = ""
         self._said = False
 
@@ -73,13 +73,15 @@ class _Flight:
                 await asyncio.sleep(0)
 
     async def _hear(self) -> None:
-        self._moved.clear()
-        try:
-            async with asyncio.timeout(PATIENCE):
-                if self._sent:
-                    await self._moved.wait()
-        except TimeoutError:
-            self._give_back_unconfirmed()
+        if self._sent:
+            loop = asyncio.get_running_loop()
+            self._moved = loop.create_future()
+            impatience = loop.call_later(PATIENCE, self._move, False)
+            try:
+                if not await self._moved:
+                    self._give_back_unconfirmed()
+            finally:
+                impatience.cancel()
         if self._setback:
             self._say(self._setback)
             self._setback = ""
@@ -97,7 +99,12 @@ class _Flight:
             self._waiting.append(message)
             self._setback = problem
         if not self._sent or (self._waiting and len(self._sent) <= WINDOW // 2):
-            self._moved.set()
+            self._move(True)
+
+    def _move(self, confirmed: bool) -> None:
+        """End the wait: there is something to send or nothing to wait for, or it has been too long."""
+        if self._moved is not None and not self._moved.done():
+            self._moved.set_result(confirmed)
 
     def _give_back_unconfirmed(self) -> None:
         self._setback = "no confirmation"

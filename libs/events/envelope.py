@@ -6,6 +6,7 @@ change is a new type (``.v2``) beside the old one.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 from urllib.parse import quote
@@ -75,8 +76,12 @@ def cloud_event_headers(fact: Fact, *, at: datetime | None = None) -> dict[str, 
     }
 
 
+_PLAIN = re.compile(r"^[A-Za-z0-9._-]*\Z")
+"""What nearly every value is, and what nothing in it has to be encoded of."""
+
+
 def _printable(text: str) -> str:
-    return quote(text, safe="!#$&'()*+,-./:;<=>?@[]^_`{|}~ ")
+    return text if _PLAIN.match(text) else quote(text, safe="!#$&'()*+,-./:;<=>?@[]^_`{|}~ ")
 
 
 def encode(fact: Fact) -> bytes:
