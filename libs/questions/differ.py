@@ -70,7 +70,9 @@ class ScanTicket(Model):
     repository_id: Token
     scan_id: Token
     joined: bool = False
-    state: Literal["requested", "listing", "active", "completed", "failed"] = "requested"
+    state: Literal["requested", "listing", "active", "halted", "completed", "failed"] = Field(
+        "requested", description="``halted``: listed, and waiting for a budget or a person's word."
+    )
     problem: str = Field("", description="Why the listing failed, where it did.")
 
 

@@ -78,7 +78,9 @@ async def open_differ(settings: Settings, bus: Bus) -> AsyncIterator[Checks]:
         await requests.tell_untold(desk)
         for question, handler in ANSWERS.items():
             await stack.enter_async_context(bus.answer(question, partial(handler, desk)))
-        await stack.enter_async_context(bus.consume(REQUESTS, partial(listing.list_scan, desk)))
+        await stack.enter_async_context(
+            bus.consume(REQUESTS, partial(listing.list_scan, desk), exhausted=partial(listing.give_up, desk))
+        )
         await stack.enter_async_context(bus.consume(STATES, partial(following.follow_state, desk)))
         await stack.enter_async_context(beside(schedule=partial(keep_schedule, desk)))
         yield {"database": database.reachable}

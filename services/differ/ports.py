@@ -143,8 +143,8 @@ class Repositories(Protocol):
     async def change(self, question: ChangeRepository) -> None:
         """Change what the question names."""
 
-    async def remove(self, repository_id: str) -> None:
-        """Forget the repository and its scans."""
+    async def remove(self, repository_id: str) -> str | None:
+        """Forget the repository and its scans; or leave it and return its active scan, if there is one."""
 
     async def due(self, now: datetime) -> list[str]:
         """Repositories whose interval has passed; each is handed out once an interval, to one replica."""
@@ -153,6 +153,9 @@ class Repositories(Protocol):
         """Keep a request as the repository's active scan, or return the one that already is.
 
         ``again`` asks the active one to be followed by another. None: the request became the active scan.
+
+        Raises:
+            KeyError: there is no such repository.
         """
 
     async def untold(self) -> list[ScanRequested]:
@@ -161,8 +164,8 @@ class Repositories(Protocol):
     async def scan(self, scan_id: str) -> Scan | None:
         """One scan, or None."""
 
-    async def keep_plan(self, scan_id: str, plan: Plan) -> Plan:
-        """Fix what a scan lists. The first plan stays; that one is returned."""
+    async def keep_plan(self, scan_id: str, plan: Plan) -> Plan | None:
+        """Fix what a scan lists. The first plan stays; that one is returned. None: it was ended before it had one."""
 
     async def activate(self, scan_id: str) -> None:
         """The listing is published."""
@@ -173,14 +176,23 @@ class Repositories(Protocol):
     async def complete(self, scan_id: str, *, covered: bool) -> bool:
         """The scan is over. Returns whether another one was asked for meanwhile."""
 
+    async def follow_up(self, scan_id: str, request: ScanRequested) -> None:
+        """Keep the request that follows a scan, where one was asked for; once, however often this is called."""
+
     async def base(self, repository_id: str, engine_digest: str) -> Base | None:
         """The last scan that covered everything with the same engine and settings."""
 
-    async def last_tree(self, repository_id: str) -> str | None:
-        """The tree of the last scan that covered everything, whatever the engine was."""
+    async def last_covered(self, repository_id: str) -> Base | None:
+        """The last scan that covered everything, whatever the engine was."""
+
+    async def trees_since(self, repository_id: str, scan_id: str, *, most: int) -> list[str]:
+        """The trees of the latest scans after that one, newest first."""
 
     async def superseded(self, repository_id: str, scan_id: str) -> list[str]:
-        """Scans before this one whose trees are needed no more."""
+        """Scans before this one whose trees are kept and needed no more: nothing is compared with them."""
+
+    async def let_go(self, scan_id: str) -> None:
+        """The scan's tree is kept no more."""
 
     async def active_count(self) -> int:
         """How many scans are active now."""

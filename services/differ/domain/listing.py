@@ -6,7 +6,7 @@ It holds tuples, not facts: a hundred thousand facts would be 200 MB. ``facts`` 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 
@@ -52,6 +52,15 @@ def candidates(entries: Sequence[Entry] | None, changes: Sequence[Change] | None
     here = {entry.path for entry in listed}
     gone = {path: target for path, target in removed.items() if path not in here}
     return Candidates(entries=listed, changes=by_path, removed=gone)
+
+
+def departures(changes: Sequence[Change]) -> list[Change]:
+    """Of what changed since an earlier tree only the paths that are gone, renamed ones included."""
+    return [
+        Change(kind="deleted", entry=replace(change.entry, path=change.previous_path or change.entry.path))
+        for change in changes
+        if change.kind == "deleted" or change.previous_path is not None
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

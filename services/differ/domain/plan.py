@@ -12,7 +12,8 @@ from libs.events.envelope import Model
 class Plan(Model):
     """Kept before anything is published, so that a listing repeated after a crash is the same listing.
 
-    ``base_tree`` None: every file is listed. ``known_tree`` is what the last scan knew, for telling what is gone.
+    ``base_tree`` None: every file is listed. ``known_tree`` and ``seen_trees`` are what earlier scans knew, for telling
+    what is gone: a file may have come and gone since the base.
     """
 
     tree: str
@@ -21,6 +22,7 @@ class Plan(Model):
     uncommitted: bool
     base_tree: str | None
     known_tree: str | None
+    seen_trees: tuple[str, ...] = ()
     mode_reason: str
     engine: str
     engine_digest: str

@@ -5,10 +5,9 @@ from __future__ import annotations
 from libs.bus.api import Delivery, NoAnswer, Refused, Reject, Retry
 from libs.events.ledger import ScanCancelled, ScanCompleted, ScanHalted, ScanResumed
 from libs.events.subjects import analyze_consumer
-from libs.questions.differ import RequestScan
 from libs.questions.ledger import GetProgress
 from services.differ.handlers.desk import Desk
-from services.differ.handlers.requests import request_scan
+from services.differ.handlers.requests import follow_up
 
 
 async def follow_state(desk: Desk, delivery: Delivery) -> None:
@@ -41,18 +40,21 @@ async def align_consumer(desk: Desk, scan_id: str) -> None:
 
 
 async def _close(desk: Desk, fact: ScanCompleted) -> None:
-    """The scan is over: its queue goes, and if it covered everything it is the next one's base."""
+    """The scan is over: its queue goes, and if it covered everything it is the next one's base.
+
+    What changed since some revision is not everything, however completely it was covered.
+    """
     await desk.bus.delete_consumer(analyze_consumer(fact.scan_id))
     scan = await desk.store.scan(fact.scan_id)
     if scan is None:
         return
-    covered = fact.coverage.failed == 0 and fact.coverage.unreached == 0
-    again = await desk.store.complete(fact.scan_id, covered=covered)
+    covered = fact.status == "complete" and scan.request.base is None
+    await desk.store.complete(fact.scan_id, covered=covered)
     repository = await desk.store.repository(fact.repository_id)
     if repository is None:
         return
     if covered:
         for older in await desk.store.superseded(fact.repository_id, fact.scan_id):
             await desk.mirrors.release(repository.location, older)
-    if again:
-        await request_scan(desk, RequestScan(repository_id=fact.repository_id, requested_by="follow-up"))
+            await desk.store.let_go(older)
+    await follow_up(desk, scan)

@@ -18,7 +18,8 @@ from services.differ.domain.plan import Plan, engine_digest
 from services.differ.handlers.desk import Desk, known_repository
 from services.differ.handlers.following import align_consumer
 from services.differ.handlers.reading import make_listing, read_settings
-from services.differ.ports import RepositoryProblem, Snapshot
+from services.differ.handlers.requests import follow_up
+from services.differ.ports import Base, RepositoryProblem, Scan, Snapshot
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +27,8 @@ PARALLEL = 1000
 """Files of one scan in hand at once over all analyzers, where nobody says otherwise."""
 AT_ONCE = 2000
 """Facts made and published in one go."""
+SEEN_TREES = 5
+"""Scans since the base whose trees are looked through for files that are gone; each scan tells what its own lacks."""
 
 
 async def list_scan(desk: Desk, delivery: Delivery) -> None:
@@ -34,17 +37,35 @@ async def list_scan(desk: Desk, delivery: Delivery) -> None:
     if not isinstance(request, ScanRequested):
         raise Reject(f"expected a requested scan, got {request.type_name}")
     scan = await desk.store.scan(request.scan_id)
-    if scan is None or scan.state not in ("requested", "listing"):
+    if scan is None or scan.state == "completed":
         return
+    if scan.state == "failed":
+        await _tell_failure(desk, request, scan)
+    elif scan.state == "active":
+        await align_consumer(desk, request.scan_id)
+    else:
+        await _list_and_tell(desk, request, scan, attempt=delivery.attempt)
+
+
+async def give_up(desk: Desk, delivery: Delivery, reason: str) -> None:
+    """Listing failed again and again by a fault of ours: the scan ends, or no other could ever begin."""
+    request = delivery.fact
+    if isinstance(request, ScanRequested):
+        await _fail(desk, request, f"the differ failed to list it ({reason}): see its log, then scan again")
+
+
+async def _list_and_tell(desk: Desk, request: ScanRequested, scan: Scan, *, attempt: int) -> None:
     if scan.plan is None and await desk.store.active_count() >= desk.active_scans:
         raise Retry(f"{desk.active_scans} scans are active", after=5.0)
     try:
         repository = await known_repository(desk, request.repository_id)
         plan = scan.plan or await _make_plan(desk, request, repository.location, repository.branch)
+        if plan is None:
+            return
         listing = await _list(desk, plan, repository.location)
     except RepositoryProblem as problem:
-        if problem.passing and delivery.attempt <= 3:
-            raise Retry(str(problem), after=2.0 * delivery.attempt) from problem
+        if problem.passing and attempt <= 3:
+            raise Retry(str(problem), after=2.0 * attempt) from problem
         await _fail(desk, request, str(problem))
     except Refused as problem:
         await _fail(desk, request, str(problem))
@@ -56,27 +77,51 @@ async def _fail(desk: Desk, request: ScanRequested, reason: str) -> None:
     """Nothing can be listed: say so where people and programs look."""
     log.warning("listing_failed", scan_id=request.scan_id, reason=reason)
     await desk.store.fail(request.scan_id, reason)
+    scan = await desk.store.scan(request.scan_id)
+    if scan is not None and scan.state == "failed":
+        await _tell_failure(desk, request, scan)
+
+
+async def _tell_failure(desk: Desk, request: ScanRequested, scan: Scan) -> None:
     failed = ScanFailed(
-        repository_id=request.repository_id, scan_id=request.scan_id, reason=reason, failed_at=desk.clock()
+        repository_id=request.repository_id, scan_id=scan.id, reason=scan.problem, failed_at=desk.clock()
     )
     await desk.bus.publish([failed])
+    await desk.bus.delete_consumer(analyze_consumer(scan.id))
+    await follow_up(desk, scan)
 
 
-async def _make_plan(desk: Desk, request: ScanRequested, location: str, branch: str | None) -> Plan:
+async def _make_plan(desk: Desk, request: ScanRequested, location: str, branch: str | None) -> Plan | None:
+    """What will be listed, fixed and kept; None: the scan was ended meanwhile."""
     engine, version = await _engine(desk, request.engine)
     snapshot = await desk.mirrors.snapshot(location, branch, scan_id=request.scan_id)
+    try:
+        plan = await _plan_of(desk, request, location, snapshot, engine=engine, version=version)
+    except (RepositoryProblem, Refused):
+        await desk.mirrors.release(location, request.scan_id)
+        raise
+    kept = await desk.store.keep_plan(request.scan_id, plan)
+    if kept is None:
+        await desk.mirrors.release(location, request.scan_id)
+    return kept
+
+
+async def _plan_of(
+    desk: Desk, request: ScanRequested, location: str, snapshot: Snapshot, *, engine: str, version: str
+) -> Plan:
     entries = await desk.mirrors.list_tree(location, snapshot.tree)
     settings = await read_settings(desk.mirrors, location, entries, service=desk.rules)
     digest = engine_digest(engine, version, settings.digest())
-    base_tree, reason = await _choose_base(desk, request, location, snapshot, digest)
-    known = base_tree or await desk.store.last_tree(request.repository_id)
-    plan = Plan(
+    known = await desk.store.last_covered(request.repository_id)
+    base, reason = await _choose_base(desk, request, location, snapshot, digest)
+    return Plan(
         tree=snapshot.tree,
         commit=snapshot.commit,
         branch=snapshot.branch,
         uncommitted=snapshot.uncommitted,
-        base_tree=base_tree,
-        known_tree=known if known and await desk.mirrors.holds(location, known) else None,
+        base_tree=base.tree if base else None,
+        known_tree=known.tree if known and await desk.mirrors.holds(location, known.tree) else None,
+        seen_trees=await _seen_trees(desk, request, location, base or known, snapshot.tree),
         mode_reason=reason,
         engine=engine,
         engine_digest=digest,
@@ -84,15 +129,26 @@ async def _make_plan(desk: Desk, request: ScanRequested, location: str, branch: 
         started_at=desk.clock(),
         warnings=list(snapshot.warnings),
     )
-    return await desk.store.keep_plan(request.scan_id, plan)
+
+
+async def _seen_trees(
+    desk: Desk, request: ScanRequested, location: str, since: Base | None, tree: str
+) -> tuple[str, ...]:
+    """What scans after the base saw. None of them moved it, but what they told of their files stands."""
+    if request.base is not None:
+        return ()
+    after = since.scan_id if since else ""
+    seen = await desk.store.trees_since(request.repository_id, after, most=SEEN_TREES)
+    others = dict.fromkeys(other for other in seen if other not in (tree, since.tree if since else None))
+    return tuple([other for other in others if await desk.mirrors.holds(location, other)])
 
 
 async def _engine(desk: Desk, asked: str) -> tuple[str, str]:
     """The engine that will be used, and its version; ``auto`` is for the analyzers to say."""
     try:
         known = await desk.bus.ask(DescribeEngines())
-    except NoAnswer as error:
-        raise Retry("no analyzer answers yet", after=0.5) from error
+    except (NoAnswer, Refused) as error:
+        raise Retry(f"no analyzer says which engines there are: {error}", after=0.5) from error
     name = known.preferred if asked == "auto" else asked
     if name not in known.engines:
         problem = known.problems.get(name, f"there is no engine {name!r} here; there are: {', '.join(known.engines)}")
@@ -102,38 +158,51 @@ async def _engine(desk: Desk, asked: str) -> tuple[str, str]:
 
 async def _choose_base(
     desk: Desk, request: ScanRequested, location: str, snapshot: Snapshot, digest: str
-) -> tuple[str | None, str]:
-    """The tree to compare with and why it; none: everything is listed, and why."""
+) -> tuple[Base | None, str]:
+    """What to compare with and why; none: everything is listed, and why."""
     if request.base is not None:
         revision = await desk.mirrors.resolve(location, request.base, head=snapshot.commit)
-        return revision.tree, f"what changed since {request.base}"
+        asked = Base(scan_id=request.scan_id, tree=revision.tree, commit=revision.commit)
+        return asked, f"what changed since {request.base}"
     if request.full:
         return None, "everything, as asked"
     base = await desk.store.base(request.repository_id, digest)
     if base is None:
-        before = await desk.store.last_tree(request.repository_id)
-        return None, "everything: the engine or the settings changed" if before else "everything: the first scan"
+        return None, await _why_no_base(desk, request)
     if not await desk.mirrors.holds(location, base.tree):
         return None, "everything: the last scanned tree is gone"
     rewritten = base.commit and snapshot.commit and base.commit != snapshot.commit
     if rewritten and not await desk.mirrors.is_ancestor(location, base.commit or "", snapshot.commit or ""):
         return None, "everything: the history was rewritten"
-    return base.tree, f"what changed since scan {base.scan_id}"
+    return base, f"what changed since scan {base.scan_id}"
+
+
+async def _why_no_base(desk: Desk, request: ScanRequested) -> str:
+    if await desk.store.last_covered(request.repository_id):
+        return "everything: the engine or the settings changed"
+    if await desk.store.trees_since(request.repository_id, "", most=1):
+        return "everything: no scan has covered everything yet"
+    return "everything: the first scan"
 
 
 async def _list(desk: Desk, plan: Plan, location: str) -> Listing:
     """The listing that the plan fixes, the contents of its queued files kept."""
     entries = await desk.mirrors.list_tree(location, plan.tree)
+    settings = await read_settings(desk.mirrors, location, entries, service=desk.rules)
+    if settings.digest() != plan.settings_digest:
+        # Some files may be told already, by the rules there were: no file must have two outcomes.
+        raise RepositoryProblem("the differ's own rules changed while the scan was being listed", mend="scan again")
     against = plan.base_tree or plan.known_tree
     return await make_listing(
         desk.mirrors,
         location,
         tree=plan.tree,
         commit=plan.commit,
-        settings=await read_settings(desk.mirrors, location, entries, service=desk.rules),
+        settings=settings,
         keep_contents=desk.blobs.put_all,
         entries=entries if plan.base_tree is None else None,
         base_tree=against,
+        seen_trees=plan.seen_trees,
     )
 
 

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 
-from services.differ.domain.listing import Listing, ListingBuilder, candidates
+from services.differ.domain.listing import Listing, ListingBuilder, candidates, departures
 from services.differ.domain.scan_settings import (
     MAX_SETTINGS_BYTES,
     SETTINGS_PATH,
@@ -53,15 +53,18 @@ async def make_listing(
     keep_contents: KeepContents,
     entries: Sequence[Entry] | None = None,
     base_tree: str | None = None,
+    seen_trees: Sequence[str] = (),
 ) -> Listing:
     """The listing of a tree: all its ``entries``, or without them only what changed since ``base_tree``.
 
+    Of ``seen_trees`` only what the tree lacks is listed, as removed.
     ``keep_contents`` gets the content of every queued file, by content hash, before the listing is returned.
     """
     if entries is None and base_tree is None:
         raise ValueError("a listing is of all entries, or of what changed since a base")
     changes = await mirrors.compare(location, base_tree, tree) if base_tree is not None else None
-    listed = await asyncio.to_thread(candidates, entries, changes)
+    gone = [change for seen in seen_trees for change in departures(await mirrors.compare(location, seen, tree))]
+    listed = await asyncio.to_thread(candidates, entries, [*(changes or ()), *gone])
     attributes = await mirrors.attributes(location, tree, [entry.path for entry in listed.entries])
     churn = await mirrors.churn(location, commit) if commit is not None and listed.entries else {}
     builder = await asyncio.to_thread(ListingBuilder, listed, settings, attributes=attributes, churn=churn)

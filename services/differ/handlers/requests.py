@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 from pathlib import Path
 
 import structlog
 
-from libs.bus.api import Refused
+from libs.bus.api import NoAnswer, Refused, Retry
 from libs.events.differ import ScanRequested
 from libs.events.subjects import new_scan_id, slug
 from libs.questions.differ import (
@@ -22,10 +23,16 @@ from libs.questions.differ import (
     RequestScan,
     ScanTicket,
 )
+from libs.questions.ledger import GetProgress
 from services.differ.domain.location import BadLocation, parse_location, public_address
 from services.differ.handlers.desk import Desk, known_repository
+from services.differ.ports import Scan
 
 log = structlog.get_logger(__name__)
+
+SHORTEST_INTERVAL = 60
+"""Seconds; as when a repository is registered."""
+LEDGER_SECONDS = 1.0
 
 
 async def register_repository(desk: Desk, question: RegisterRepository) -> Repository:
@@ -41,16 +48,19 @@ async def list_repositories(desk: Desk, _: ListRepositories) -> Repositories:
 
 async def change_repository(desk: Desk, question: ChangeRepository) -> Repository:
     await known_repository(desk, question.repository_id)
+    if question.interval_seconds is not None and 0 < question.interval_seconds < SHORTEST_INTERVAL:
+        raise Refused(f"the interval has to be 0 or at least {SHORTEST_INTERVAL} seconds", code="invalid")
     await desk.store.change(question)
     return shown(await known_repository(desk, question.repository_id))
 
 
 async def remove_repository(desk: Desk, question: RemoveRepository) -> Repository:
     repository = await known_repository(desk, question.repository_id)
-    if repository.active_scan_id:
-        raise Refused(f"scan {repository.active_scan_id} is active; cancel it first", code="busy")
-    await desk.store.remove(repository.id)
-    if all(other.location != repository.location for other in await desk.store.repositories()):
+    if active := await desk.store.remove(repository.id):
+        raise Refused(f"scan {active} is active; cancel it first", code="busy")
+    # Mirrors are named by the address: two repositories that differ in branch or credentials share one.
+    mirrored = {public_address(other.location) for other in await desk.store.repositories()}
+    if public_address(repository.location) not in mirrored:
         await desk.mirrors.remove(repository.location)
     return shown(repository)
 
@@ -58,8 +68,31 @@ async def remove_repository(desk: Desk, question: RemoveRepository) -> Repositor
 async def request_scan(desk: Desk, question: RequestScan, *, again: bool = False) -> ScanTicket:
     """The active scan's ticket, or a new scan's once its request is kept and published."""
     repository = await known_repository(desk, question.repository_id)
+    request = _request(desk, repository, question)
+    try:
+        active = await desk.store.request(request, again=again)
+    except KeyError:
+        raise Refused(f"repository {repository.id} was removed just now", code="unknown_repository") from None
+    await desk.bus.publish([request if active is None else active.request])
+    if active is None:
+        log.info("scan_requested", repository_id=repository.id, scan_id=request.scan_id)
+        return ScanTicket(repository_id=repository.id, scan_id=request.scan_id)
+    return (await _ticket(desk, active)).model_copy(update={"joined": True})
+
+
+async def follow_up(desk: Desk, scan: Scan) -> None:
+    """The scan has ended: begin the one that was asked for meanwhile, and tell it though a crash lost the telling."""
+    repository = await desk.store.repository(scan.repository_id)
+    if repository is None:
+        return
+    question = RequestScan(repository_id=repository.id, requested_by="follow-up")
+    await desk.store.follow_up(scan.id, _request(desk, repository, question))
+    await tell_untold(desk)
+
+
+def _request(desk: Desk, repository: Repository, question: RequestScan) -> ScanRequested:
     now = desk.clock()
-    request = ScanRequested(
+    return ScanRequested(
         repository_id=repository.id,
         scan_id=new_scan_id(now),
         base=question.base,
@@ -70,23 +103,24 @@ async def request_scan(desk: Desk, question: RequestScan, *, again: bool = False
         requested_by=question.requested_by,
         requested_at=now,
     )
-    active = await desk.store.request(request, again=again)
-    if active is None:
-        await desk.bus.publish([request])
-        log.info("scan_requested", repository_id=repository.id, scan_id=request.scan_id)
-        return ScanTicket(repository_id=repository.id, scan_id=request.scan_id)
-    await desk.bus.publish([active.request])
-    return ScanTicket.model_validate(
-        {"repository_id": repository.id, "scan_id": active.id, "joined": True, "state": active.state}
-    )
 
 
 async def scan_ticket(desk: Desk, question: GetScanTicket) -> ScanTicket:
     scan = await desk.store.scan(question.scan_id)
     if scan is None:
         raise Refused(f"there is no scan {question.scan_id}", code="unknown_scan")
+    return await _ticket(desk, scan)
+
+
+async def _ticket(desk: Desk, scan: Scan) -> ScanTicket:
+    """How the scan stands. Whether an active one is halted the ledger knows; if it is silent, that is left unsaid."""
+    state = scan.state
+    if state == "active":
+        with contextlib.suppress(NoAnswer, Refused):
+            progress = await desk.bus.ask(GetProgress(scan_id=scan.id), timeout=LEDGER_SECONDS)
+            state = "halted" if progress.state == "halted" else state
     return ScanTicket.model_validate(
-        {"repository_id": scan.repository_id, "scan_id": scan.id, "state": scan.state, "problem": scan.problem}
+        {"repository_id": scan.repository_id, "scan_id": scan.id, "state": state, "problem": scan.problem}
     )
 
 
@@ -98,7 +132,11 @@ async def tell_untold(desk: Desk) -> None:
 async def request_due(desk: Desk) -> None:
     """Request a scan of every repository whose interval has passed."""
     for repository_id in await desk.store.due(desk.clock()):
-        await request_scan(desk, RequestScan(repository_id=repository_id, requested_by="schedule"), again=False)
+        try:
+            await request_scan(desk, RequestScan(repository_id=repository_id, requested_by="schedule"))
+        except (Refused, Retry) as problem:
+            # Its next turn is an interval away; those after it are still due now.
+            log.warning("scheduled_request_failed", repository_id=repository_id, reason=str(problem))
 
 
 def shown(repository: Repository) -> Repository:
@@ -111,7 +149,12 @@ def _normal_location(text: str) -> str:
         location = parse_location(text)
     except BadLocation as error:
         raise Refused(str(error), code="invalid") from error
-    return str(Path(text).expanduser().resolve()) if location.on_disk else text
+    if not location.on_disk:
+        return text
+    try:
+        return str(Path(text).expanduser().resolve())
+    except (OSError, RuntimeError) as error:
+        raise Refused(f"{text} is no path here: {error}", code="invalid") from error
 
 
 def _name_of(location: str) -> str:

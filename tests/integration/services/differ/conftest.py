@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
+from libs.db.database import open_database
+from libs.db.migrations import migrate
 from services.differ.clients.mirror import GitMirrors
+from services.differ.store import PostgresRepositories
+from tests.integration.services.differ.scene import Office, open_office
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
@@ -87,3 +91,17 @@ async def listed(mirrors: GitMirrors, location: str, tree: str) -> dict[bytes, b
     async for batch in mirrors.read(location, [entry.oid for entry in entries], most=1 << 20):
         contents.update(batch)
     return {entry.path: contents[entry.oid] for entry in entries}
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[PostgresRepositories]:
+    async with open_database(database_url, "differ", connections=10) as database:
+        await migrate(database, "services.differ")
+        yield PostgresRepositories(database)
+
+
+@pytest.fixture
+async def office(store: PostgresRepositories, tmp_path: Path) -> AsyncIterator[Office]:
+    """A differ whose analyzers and ledger are played by the test."""
+    async with open_office(store, tmp_path / "mirrors") as office:
+        yield office
