@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 import asyncpg
 import structlog
@@ -13,6 +14,7 @@ from libs.bus.api import Retry
 
 log = structlog.get_logger(__name__)
 
+Answer = TypeVar("Answer")
 Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
 AWAY = (
     asyncpg.PostgresConnectionError,
@@ -114,6 +116,15 @@ class Database:
             if broken:
                 connection.terminate()
             await self._pool.release(connection)
+
+
+async def insist(work: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Do it until the database lets us: for what a process does as it starts, which nobody delivers again."""
+    while True:
+        try:
+            return await work()
+        except Retry as reason:
+            await asyncio.sleep(reason.after)
 
 
 def _is_broken(connection: asyncpg.pool.PoolConnectionProxy) -> bool:

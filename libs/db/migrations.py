@@ -6,13 +6,11 @@ the new code is left. An advisory lock lets any number of replicas start at once
 
 from __future__ import annotations
 
-import asyncio
 import re
 from importlib.resources import files
 from typing import Literal
 
-from libs.bus.api import Retry
-from libs.db.database import Database
+from libs.db.database import Database, insist
 
 CREATE_HISTORY = """
 CREATE TABLE IF NOT EXISTS migrations (
@@ -34,11 +32,7 @@ async def migrate(database: Database, package: str, *, stage: Literal["pre", "po
         ValueError: a file is misnamed, or two share a number.
     """
     scripts = _scripts(package)
-    while True:
-        try:
-            return await _apply(database, scripts, stage)
-        except Retry as reason:  # nobody delivers a start again
-            await asyncio.sleep(reason.after)
+    return await insist(lambda: _apply(database, scripts, stage))
 
 
 async def _apply(

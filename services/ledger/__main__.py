@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from libs.bus.api import Bus, Consumer
-from libs.db.database import open_database
+from libs.db.database import insist, open_database
 from libs.db.migrations import migrate
 from libs.events.analyzer import FileAnalyzed, FileFailed
 from libs.events.differ import FileRemoved, FileSkipped, ScanFailed, ScanRequested, ScanStarted
@@ -62,9 +62,9 @@ async def open_ledger(settings: Settings, bus: Bus) -> AsyncIterator[Checks]:
         )
         await migrate(database, "services.ledger")
         books = PostgresBooks(database)
-        await books.set_budgets(settings.budgets)
+        await insist(partial(books.set_budgets, settings.budgets))
         desk = handlers.Desk(books=books, bus=bus)
-        await handlers.tell_untold(desk)
+        await insist(partial(handlers.tell_untold, desk))
         for question, handler in ANSWERS.items():
             await stack.enter_async_context(bus.answer(question, partial(handlers.patiently, handler, desk)))
         account = partial(handlers.account_facts, desk)

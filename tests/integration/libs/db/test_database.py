@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from libs.bus.api import Retry
-from libs.db.database import Database, open_database
+from libs.db.database import Database, insist, open_database
 from tests.servers.postgres import PostgresServer, running_postgres
 
 
@@ -165,3 +165,16 @@ async def test_a_server_that_is_away_is_not_reachable(server: PostgresServer) ->
 
         assert not await database.reachable()
         await asyncio.to_thread(server.start)
+
+
+async def test_what_a_process_does_as_it_starts_is_done_until_it_succeeds() -> None:
+    answers: list[Exception | str] = [Retry("away", after=0), Retry("contended", after=0), "done"]
+
+    async def work() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert await insist(work) == "done"
+    assert answers == []
