@@ -28,7 +28,7 @@ PARALLEL = 1000
 AT_ONCE = 2000
 """Facts made and published in one go."""
 SEEN_TREES = 5
-"""Scans since the base whose trees are looked through for files that are gone; each scan tells what its own lacks."""
+"""Scans since the base whose trees are looked through for files that are gone; older ones were looked through then."""
 
 
 async def list_scan(desk: Desk, delivery: Delivery) -> None:

@@ -73,11 +73,16 @@ class Office:
     desk: Desk
     bus: MortalBus
     clock: Clock
+    mirrors: Path
     engines: dict[str, str] = field(default_factory=lambda: {"static": "1"})
     states: dict[str, ScanState] = field(default_factory=dict)
+    ledger_is_silent: bool = False
 
     def with_rules(self, rules: Rules) -> Office:
         return replace(self, desk=replace(self.desk, rules=rules))
+
+    def with_limit(self, active_scans: int) -> Office:
+        return replace(self, desk=replace(self.desk, active_scans=active_scans))
 
     async def register(self, location: str, **settings: Any) -> Repository:
         return await register_repository(self.desk, RegisterRepository(location=location, **settings))
@@ -155,14 +160,14 @@ async def open_office(store: Repositories, mirrors: Path) -> AsyncIterator[Offic
         active_scans=200,
         clock=clock,
     )
-    office = Office(desk=desk, bus=bus, clock=clock)
+    office = Office(desk=desk, bus=bus, clock=clock, mirrors=mirrors)
 
     async def describe(_: DescribeEngines) -> Engines:
         return Engines(engines=office.engines, preferred=next(iter(office.engines)))
 
     async def progress(question: GetProgress) -> Progress:
         state = office.states.get(question.scan_id, "running")
-        if not bus.told(ScanRequested, question.scan_id):
+        if office.ledger_is_silent or not bus.told(ScanRequested, question.scan_id):
             raise Refused("no such scan", code="unknown_scan")
         return Progress(scan_id=question.scan_id, repository_id="r", state=state)
 
