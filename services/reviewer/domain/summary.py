@@ -78,7 +78,7 @@ def summary(
     standing: Snapshot, tasks: Sequence[Task], spots: Sequence[HotSpot], unplanned: Mapping[str, int], *, partial: bool
 ) -> str:
     """A short paragraph or two in plain words."""
-    sentences = [_size(standing), _findings(standing), *_worst(tasks), _plan(tasks), *_hot(spots)]
+    sentences = [_size(standing), _findings(standing), _plan(tasks), *_worst(tasks), *_hot(spots)]
     if unplanned:
         left = ", ".join(f"{count} {reason}" for reason, count in sorted(unplanned.items()))
         sentences.append(f"Not planned: {left}.")
@@ -113,10 +113,10 @@ def _findings(standing: Snapshot) -> str:
 
 
 def _worst(tasks: Sequence[Task]) -> list[str]:
-    urgent = [task for task in tasks if task.priority in (Priority.CRITICAL, Priority.HIGH)][:3]
-    if not urgent:
-        return ["Nothing is urgent."] if tasks else []
-    return ["The worst first: " + "; ".join(fit(task.title, 200) for task in urgent) + "."]
+    if not tasks:
+        return []
+    urgent = [task for task in tasks if task.priority in (Priority.CRITICAL, Priority.HIGH)]
+    return [f"The first thing to do: {urgent[0].title}." if urgent else "Nothing is urgent."]
 
 
 def _plan(tasks: Sequence[Task]) -> str:

@@ -11,17 +11,23 @@ from services.reviewer.domain.duplicates import Cluster
 from services.reviewer.domain.grouping import Group
 from services.reviewer.domain.snapshot import SEVERITY_RANK, Problem
 
-MOST_TITLE = 300
+MOST_TITLE = 90
 MOST_DESCRIPTION = 4000
-MOST_ACTION = 90
+MOST_ACTION = 60
 MOST_PATH = 100
+SHORTER = (60, 40, 25)
+"""Characters of a path in a title, tried in turn."""
 MOST_HEADLINE = 90
 MOST_KINDS = 3
 MOST_REASONS = 6
 
 _NAMED = re.compile(r"`[^`]*`|'[^']*'|\"[^\"]*\"|\b\d+\b")
-_GAP = re.compile(r"^(… ?)+|: ….*$|( (in|from|at|to|of))?( …)+$|( …)+(?=:)")
+_QUOTED = re.compile(r"`[^`]*`|'[^']*'|\"[^\"]*\"")
+_GAP = re.compile(r"^(… ?)+|: [^:…]*….*$|( (in|from|at|to|of))?( …)+$|( …)+(?=:)")
 _SENTENCE = re.compile(r"(?<=[.;!?])\s+|\n|: |;")
+_SPEAKS_OF_IT = re.compile(r"\b(it|its|them|the two|one of)\b", re.IGNORECASE)
+_HARD = "code that is "
+_COUNT = re.compile(r" \(and \d+ more\)$")
 NOUNS = {
     Category.SECURITY: "security problems",
     Category.CORRECTNESS: "likely bugs",
@@ -34,13 +40,18 @@ NOUNS = {
 
 
 def title_of(group: Group) -> str:
-    """What to do, about what, where, and how often."""
-    by_rule = _by_rule(group.problems)
-    if len(by_rule) == 1:
-        return fit(f"{_action(group.problems)} {where(group)}", MOST_TITLE)
-    kinds = [lower(fit(headline(problems), MOST_HEADLINE)) for problems in by_rule.values()]
-    named = "; ".join(kinds[:MOST_KINDS]) + ("; …" if len(kinds) > MOST_KINDS else "")
-    return fit(f"Mend {len(group.problems)} {NOUNS[group.problems[0].category]} {_place(group)}: {named}", MOST_TITLE)
+    """What to do and where, in one line; what is wrong as well where there is room for it."""
+    actions, places = _actions(group), _places(group)
+    titles = (f"{action} {place}" for place in places for action in actions)
+    room = MOST_TITLE - len(places[-1]) - 1
+    return next((title for title in titles if len(title) <= MOST_TITLE), f"{fit(actions[-1], room)} {places[-1]}")
+
+
+def why_of(group: Group) -> str:
+    """What is wrong, in one line; of several rules each, the commonest first."""
+    kinds = [fit(headline(problems), MOST_HEADLINE) for problems in _by_rule(group.problems).values()]
+    named = "; ".join([kinds[0], *(lower(kind) for kind in kinds[1:MOST_KINDS])])
+    return _sentence(f"{named}; …" if len(kinds) > MOST_KINDS else named)
 
 
 def _by_rule(problems: Iterable[Problem]) -> dict[str, list[Problem]]:
@@ -51,27 +62,36 @@ def _by_rule(problems: Iterable[Problem]) -> dict[str, list[Problem]]:
     return {rule: by_rule[rule] for rule in sorted(by_rule, key=lambda rule: (-len(by_rule[rule]), rule))}
 
 
-def where(group: Group) -> str:
-    """``in app/db.py (4 places)``."""
-    places = len(group.problems)
-    return _place(group) + (f" ({places} places)" if places > 1 else "")
+def _places(group: Group) -> list[str]:
+    """``in load of app/db.py (4 places)``, then with less and less of it."""
+    count = len(group.problems)
+    often = f" ({count} places)" if count > 1 and len(_by_rule(group.problems)) == 1 else ""
+    return [f"in {place}{often}" for place in _names(group)]
 
 
-def _place(group: Group) -> str:
-    paths = sorted({problem.path for problem in group.problems})
+def _names(group: Group) -> list[str]:
+    paths = _worst_first(group.problems)
+    if len(paths) > 1 and group.directory:
+        return [f"{shorten(group.directory, most)}/" for most in SHORTER]
     if len(paths) > 1:
-        return f"in {shorten(group.directory)}/" if group.directory else _files(paths)
+        return [*(_files(paths, most) for most in SHORTER[:2]), f"{len(paths)} files"]
     symbols = {problem.symbol for problem in group.problems}
     symbol = next(iter(symbols)) if len(symbols) == 1 else ""
-    path = shorten(paths[0]) + _lines(group)
-    return f"in {symbol} of {path}" if symbol and len(symbol) <= MOST_ACTION else f"in {path}"
+    names = [shorten(paths[0], most) + _lines(group) for most in SHORTER]
+    return ([f"{symbol} of {names[0]}", f"{symbol} of {names[-1]}"] if symbol else []) + names
 
 
-def _files(paths: Sequence[str]) -> str:
+def _worst_first(problems: Iterable[Problem]) -> list[str]:
+    """Paths, those with the most places first."""
+    count = Counter(problem.path for problem in problems)
+    return sorted(count, key=lambda path: (-count[path], path))
+
+
+def _files(paths: Sequence[str], most: int) -> str:
     """Two files that have no directory in common are named, more are counted behind the first."""
     if len(paths) == 2:
-        return f"in {shorten(paths[0])} and {shorten(paths[1])}"
-    return f"in {shorten(paths[0])} and {len(paths) - 1} other files"
+        return f"{shorten(paths[0], most // 2)} and {shorten(paths[1], most // 2)}"
+    return f"{shorten(paths[0], most)} and {len(paths) - 1} more"
 
 
 def _lines(group: Group) -> str:
@@ -82,19 +102,36 @@ def _lines(group: Group) -> str:
     return f" lines {first.line} to {group.problems[-1].line}"
 
 
-def shorten(path: str) -> str:
-    """A path that fits into a line: its end says more than its beginning."""
-    return path if len(path) <= MOST_PATH else "…" + path[-MOST_PATH + 1 :]
+def shorten(path: str, most: int = MOST_PATH) -> str:
+    """A path that fits into a line: its end says more than its beginning, and a whole name more than a part."""
+    if len(path) <= most:
+        return path
+    end = path[-most + 2 :]
+    cut = end.find("/")
+    return f"…{end[cut:]}" if 0 <= cut < len(end) // 2 else f"…{end}"
 
 
-def _action(problems: Sequence[Problem]) -> str:
-    """What to do, as the commonest suggestion begins, and what about; suggestions alone speak of an *it*."""
-    about = fit(headline(problems), MOST_HEADLINE)
+def _actions(group: Group) -> list[str]:
+    """What to do, from the most to the least that can be said of it."""
+    by_rule = _by_rule(group.problems)
+    if len(by_rule) > 1:
+        return [f"Mend {len(group.problems)} {NOUNS[group.problems[0].category]}"]
+    about, advice = lower(headline(group.problems)), _advice(group.problems)
+    if advice and not _SPEAKS_OF_IT.search(advice):
+        brief = advice.split(", or ")[0]
+        return [f"{brief}: {about}", brief]
+    if about.startswith(_HARD):
+        return [f"Simplify {about.split(': ')[0]}"]
+    return [f"{advice}: {about}", f"Mend: {about}"] if advice else [f"Mend: {about}"]
+
+
+def _advice(problems: Sequence[Problem]) -> str:
+    """How the commonest suggestion begins; nothing where it is long, or names what is in one of the places only."""
     suggestion = _SENTENCE.split(common(problem.suggestion for problem in problems).strip(), maxsplit=1)[0]
     suggestion = suggestion.strip().rstrip(".;:,")
-    if 0 < len(suggestion) <= MOST_ACTION and (len(problems) == 1 or not _NAMED.search(suggestion)):
-        return f"{suggestion[0].upper()}{suggestion[1:]}: {lower(about)}"
-    return f"Mend: {lower(about)}"
+    if not 0 < len(suggestion) <= MOST_ACTION or (len(problems) > 1 and _QUOTED.search(suggestion)):
+        return ""
+    return f"{suggestion[0].upper()}{suggestion[1:]}"
 
 
 def headline(problems: Sequence[Problem]) -> str:
@@ -113,22 +150,28 @@ def headline(problems: Sequence[Problem]) -> str:
 
 
 def _without_symbol(problem: Problem) -> str:
-    """The place names the symbol already: ``load is hard to change`` becomes ``code that is hard to change``."""
-    title = problem.title.rstrip(".")
+    """The place names the symbol already: ``load is hard to change`` becomes ``Code that is hard to change``."""
+    title = _COUNT.sub("", problem.title.rstrip("."))
     for name in (problem.symbol, problem.symbol.rsplit(".", 1)[-1]):
         if name and title.startswith(f"{name} is "):
-            return f"code that {title[len(name) + 1 :]}"
+            return f"Code that {title[len(name) + 1 :]}"
     return title
 
 
 def _without_names(title: str, shared: Container[str]) -> str:
-    return _GAP.sub("", _NAMED.sub(lambda name: name[0] if name[0] in shared else "…", title)).strip() or title
+    nameless = _NAMED.sub(lambda name: name[0] if name[0] in shared else "…", title)
+    left = _GAP.sub("", nameless).strip()
+    return (left[:1].upper() + left[1:] if nameless.startswith("…") else left) or title
 
 
 def lower(title: str) -> str:
     """A title inside a sentence: its first letter small, unless the word is a name, a call or an abbreviation."""
     word = title.split(" ", 1)[0]
-    return title[0].lower() + title[1:] if word[1:].islower() and word.isalpha() and word != "Python" else title
+    return (
+        title[0].lower() + title[1:]
+        if word[1:].islower() and word.replace("-", "").isalpha() and word != "Python"
+        else title
+    )
 
 
 def common(texts: Iterable[str]) -> str:
@@ -138,13 +181,13 @@ def common(texts: Iterable[str]) -> str:
 
 
 def description_of(group: Group) -> str:
-    """What, why and how for each rule, then every place, as many as fit."""
+    """What is wrong in a line; then what, why and how for each rule; then every place, as many as fit."""
     by_rule = _by_rule(group.problems)
     rules = list(by_rule)
     reasons = [_reason(rule, by_rule[rule]) for rule in rules[:MOST_REASONS]]
     if len(rules) > MOST_REASONS:
         reasons.append(f"… and {len(rules) - MOST_REASONS} more rules.")
-    head = fit("\n\n".join(reasons), MOST_DESCRIPTION * 2 // 3)
+    head = fit("\n\n".join([why_of(group), *reasons]), MOST_DESCRIPTION * 2 // 3)
     single = len(rules) == 1 and len({problem.title for problem in group.problems}) == 1
     worst_first = sorted(
         group.problems, key=lambda problem: (SEVERITY_RANK[problem.severity], problem.path, problem.line, problem.id)
@@ -189,14 +232,14 @@ def copies_title(cluster: Cluster) -> str:
     """What to unite, where, and how many lines go."""
     symbol = cluster.copies[0][0][1].symbol.rsplit(".", 1)[-1]
     what = f"the copies of {symbol}" if len(cluster.copies) == 1 else f"{len(cluster.copies)} copied functions"
-    place = _files(cluster.paths) if len(cluster.paths) > 1 else f"within {shorten(cluster.paths[0])}"
-    return fit(f"Unite {what} {place} ({cluster.lines} lines)", MOST_TITLE)
+    place = f"in {_files(cluster.paths, 60)}" if len(cluster.paths) > 1 else f"within {shorten(cluster.paths[0], 60)}"
+    return f"Unite {fit(what, MOST_ACTION - 20)} {place} ({cluster.lines} lines)"
 
 
 def copies_description(cluster: Cluster) -> str:
     """Why, how, and which places are alike."""
     head = (
-        "These functions differ in names and literals only. A bug mended in one copy stays in the others. "
+        "They differ in names and literals only: a bug mended in one copy stays in the others.\n\n"
         "To do: keep one, give it what differs as parameters, and call it from the other places; "
         f"about {cluster.lines} lines go.\n\nWhere:"
     )

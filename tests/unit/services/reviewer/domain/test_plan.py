@@ -19,6 +19,7 @@ from services.reviewer.domain.snapshot import Problem, SourceFile, snapshot
 from tests.unit.services.reviewer.scene import MOMENT, REPOSITORY, a_file, a_problem, fingerprint
 
 PATHS = ("app/db/a.py", "app/db/b.py", "app/web/c.py", "app/__init__.py", "tests/test_a.py", "d.py")
+HIGH: dict[str, Any] = {"severity": Severity.HIGH}
 SEVERITIES = st.sampled_from(list(Severity))
 
 
@@ -152,12 +153,46 @@ def test_a_title_says_what_to_do_where_and_how_often() -> None:
     assert plan.tasks[0].task.title == "Use None as the default: mutable default argument in app/db/ (3 places)"
 
 
-def test_a_title_of_several_rules_names_what_is_wrong() -> None:
+def test_a_title_that_would_be_long_says_what_to_do_and_the_description_what_is_wrong() -> None:
+    plan = plan_of(
+        [
+            a_problem(f"application/database/{name}.py", "1", title="Mutable default argument is shared", **HIGH)
+            for name in "abc"
+        ]
+    )
+
+    task = plan.tasks[0].task
+    assert task.title == "Use None as the default in application/database/ (3 places)"
+    assert task.description.startswith("Mutable default argument is shared.\n\n")
+
+
+def test_advice_that_speaks_of_something_is_not_left_alone() -> None:
+    title, suggestion = "Exception made but never raised by anyone anywhere in here", "Put raise before it."
+    plan = plan_of([a_problem(f"{name * 30}/y.py", "1", title=title, suggestion=suggestion, **HIGH) for name in "ab"])
+
+    assert plan.tasks[0].task.title.startswith("Mend: exception made but never raised by anyone anywhere in here in ")
+
+
+@given(
+    paths=st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200), min_size=1, max_size=4),
+    words=st.tuples(st.text(max_size=300), st.text(max_size=300), st.text(max_size=300)),
+)
+def test_a_title_fits_into_a_line_whatever_it_is_about(paths: list[str], words: tuple[str, str, str]) -> None:
+    title, suggestion, symbol = words
+    problems = [a_problem(path, "1", title=title or "x", suggestion=suggestion, symbol=symbol) for path in paths]
+
+    for planned in plan_of(problems).tasks:
+        assert 0 < len(planned.task.title) <= 90
+        assert planned.task.description
+
+
+def test_a_title_of_several_rules_counts_and_its_description_names_them() -> None:
     plan = plan_of(
         [a_problem("a.py", rule, rule=f"ruff/{rule}", title=f"Wrong {rule}", confidence=0.5) for rule in "xy"]
     )
 
-    assert plan.tasks[0].task.title == "Mend 2 likely bugs in a.py: wrong x; wrong y"
+    task = plan.tasks[0].task
+    assert (task.title, task.description.split("\n")[0]) == ("Mend 2 likely bugs in a.py", "Wrong x; wrong y.")
 
 
 def test_names_that_differ_from_place_to_place_are_left_out_of_the_title() -> None:
