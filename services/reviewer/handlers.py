@@ -75,7 +75,7 @@ async def _expect_all(standing: Standing, completed: ScanCompleted) -> None:
     analysed, passed = coverage.analysed + coverage.reused, sum(coverage.skipped.values())
     if heard.analysed < analysed or heard.passed < passed:
         missing = max(0, analysed - heard.analysed) + max(0, passed - heard.passed)
-        raise Retry(f"{missing} outcomes of scan {completed.scan_id} have not been heard", after=0.2)
+        raise Retry(f"{missing} outcomes of scan {completed.scan_id} have not been heard", after=0.05)
 
 
 async def _make_review(
