@@ -230,16 +230,28 @@ def listing(head: str, lines: Sequence[str]) -> str:
 
 def copies_title(cluster: Cluster) -> str:
     """What to unite, where, and how many lines go."""
-    symbol = cluster.copies[0][0][1].symbol.rsplit(".", 1)[-1]
-    what = f"the copies of {symbol}" if len(cluster.copies) == 1 else f"{len(cluster.copies)} copied functions"
-    place = f"in {_files(cluster.paths, 60)}" if len(cluster.paths) > 1 else f"within {shorten(cluster.paths[0], 60)}"
-    return f"Unite {fit(what, MOST_ACTION - 20)} {place} ({cluster.lines} lines)"
+    names = _copied(cluster)
+    what = f"the copies of {fit(names[0], MOST_ACTION // 2)}" if len(names) == 1 else f"{len(names)} copied functions"
+    paths, lines = cluster.paths, f"({cluster.lines} lines)"
+    if len(paths) == 1:
+        places = [f"within {shorten(paths[0], most)}" for most in SHORTER]
+    else:
+        places = [*(f"in {_files(paths, most)}" for most in SHORTER), f"in {len(paths)} files"]
+    titles = [f"Unite {what} {place} {lines}" for place in places]
+    return next((title for title in titles if len(title) <= MOST_TITLE), titles[-1])
+
+
+def _copied(cluster: Cluster) -> list[str]:
+    """The functions' names as they are in the first of the files."""
+    return [copy[0][1].symbol.rsplit(".", 1)[-1] or "a block" for copy in cluster.copies]
 
 
 def copies_description(cluster: Cluster) -> str:
     """Why, how, and which places are alike."""
+    names = _copied(cluster)
+    named = ", ".join(fit(name, MOST_ACTION // 2) for name in names[:MOST_KINDS]) + ", …" * (len(names) > MOST_KINDS)
     head = (
-        "They differ in names and literals only: a bug mended in one copy stays in the others.\n\n"
+        f"Alike but for names and literals: {named}.\n\nA bug mended in one copy stays in the others. "
         "To do: keep one, give it what differs as parameters, and call it from the other places; "
         f"about {cluster.lines} lines go.\n\nWhere:"
     )

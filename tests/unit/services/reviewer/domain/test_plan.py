@@ -277,6 +277,14 @@ def test_copies_become_one_task_for_each_set_of_files() -> None:
     plan = plan_of([], [a_file("a.py", shapes=copies), a_file("b.py", shapes=copies)])
 
     assert [each.task.title for each in plan.tasks] == ["Unite 2 copied functions in a.py and b.py (40 lines)"]
+    assert plan.tasks[0].task.description.startswith("Alike but for names and literals: load, save.\n\n")
+
+
+def test_a_title_about_copies_fits_into_a_line() -> None:
+    copies = (Shape(hash=fingerprint("x"), symbol="a_function_with_a_rather_long_name", start_line=1, end_line=20),)
+    plan = plan_of([], [a_file(f"{name * 50}/module.py", shapes=copies) for name in "abc"])
+
+    assert [len(each.task.title) <= 90 for each in plan.tasks] == [True]
 
 
 def test_a_rule_broken_in_many_files_is_a_concern() -> None:
