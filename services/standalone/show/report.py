@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.padding import Padding
 from rich.text import Text
 
 from libs.events.analyzer import SEVERITY_ORDER, Severity
-from libs.events.reviewer import ReviewCompleted, Task
+from libs.events.reviewer import Concern, ReviewCompleted, Task
 from libs.questions.ledger import Progress
 from libs.questions.reviewer import StandingFinding
 from services.standalone.show.money import dollars, usd
@@ -20,6 +18,10 @@ from services.standalone.show.safe import safe
 
 MOST_TASKS = 12
 """A page of tasks; ``strandline tasks`` has them all."""
+MOST_CONCERNS = 5
+INDENT = 14
+"""Columns before a task's title: its number and priority."""
+LEAST_ROOM = 24
 
 _COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
 
@@ -80,19 +82,19 @@ def finding_document(standing: StandingFinding) -> dict[str, Any]:
 
 def print_report(console: Console, report: Report, *, most: int = MOST_TASKS) -> None:
     """The page a person reads after a scan."""
-    review = report.review
     console.print()
-    console.print(Text(safe(review.summary)))
-    if review.concerns:
-        console.print("\n[bold]Seen across the project[/]")
-        for concern in review.concerns[:5]:
-            console.print(f"  {concern.findings} × {escape(safe(concern.title))} in {concern.files} files")
+    console.print(_heading(report.progress))
+    console.print(Text(safe(report.review.summary)))
     console.print()
+    _print_concerns(console, report.review.concerns[:MOST_CONCERNS])
     print_tasks(console, report.tasks[:most])
     left = len(report.tasks) - most
     if left > 0:
-        console.print(f"  … and {left} more: [bold]strandline tasks[/]")
-    console.print(_coverage_line(report.progress), style="dim")
+        more = Text(f"   … and {left:,} more: ")
+        console.print(more.append(f"strandline tasks {report.progress.repository_id}", style="bold"))
+    console.print()
+    for line in Text(_coverage(report.progress), style="dim").wrap(console, console.width):
+        console.print(line)
 
 
 def print_tasks(console: Console, tasks: Sequence[Task]) -> None:
@@ -101,12 +103,61 @@ def print_tasks(console: Console, tasks: Sequence[Task]) -> None:
         console.print("No tasks: nothing was found that needs work.")
     numbers = {task.id: number for number, task in enumerate(tasks, start=1)}
     for number, task in enumerate(tasks, start=1):
-        style = _COLOURS[task.priority]
-        hours = f"{task.hours:g} h"
-        console.print(f"[bold]{number:3}.[/] [{style}]{task.priority:8}[/] [bold]{escape(safe(task.title))}[/]")
-        after = [str(numbers[other]) for other in task.depends_on if other in numbers]
-        detail = f"{task.category} · {hours} · {_files(task)}" + (f" · after {', '.join(after)}" if after else "")
-        console.print(Padding(f"[dim]{escape(detail)} · {task.id}[/]", (0, 0, 0, 14), expand=False))
+        after = sorted(numbers[other] for other in task.depends_on if other in numbers)
+        first = Text(f"{number:3}. ", style="bold").append(f"{task.priority:9}", style=_COLOURS[task.priority])
+        _hang(console, first, Text(safe(task.title), style="bold"))
+        if why := _why(task):
+            _hang(console, Text(" " * INDENT), why, lines=1)
+        _hang(console, Text(" " * INDENT), _details(task, after))
+
+
+def _heading(progress: Progress) -> Text:
+    """Which repository, and at which commit."""
+    commit = (progress.commit or "")[:12]
+    parts = [safe(progress.repository or progress.repository_id), safe(progress.branch or ""), commit]
+    return Text(" · ".join(part for part in parts if part), style="bold")
+
+
+def _print_concerns(console: Console, concerns: Sequence[Concern]) -> None:
+    if not concerns:
+        return
+    console.print(Text("Seen across the project", style="bold"))
+    for concern in concerns:
+        _hang(console, Text(f"{concern.findings:5,} × "), Text(safe(concern.title)))
+    console.print()
+
+
+def _why(task: Task) -> Text | None:
+    """What is wrong, where the title has no room for it: the first line of the description."""
+    line = safe(task.description.split("\n", 1)[0]).rstrip(".")
+    told = not line or line.casefold() in safe(task.title).casefold()
+    return None if told else Text(line, style="dim")
+
+
+def _details(task: Task, after: Sequence[int]) -> Text:
+    count = len(task.files) + task.files_cut
+    shown = ", ".join(safe(path) for path in task.files[:2]) + (f" and {count - 2} more" if count > 2 else "")
+    parts = [
+        f"{task.hours:g} h",
+        task.category.value,
+        shown if count > 1 else "",
+        f"after {', '.join(map(str, after))}" if after else "",
+        task.id,
+    ]
+    return Text(" · ".join(part for part in parts if part), style="dim")
+
+
+def _hang(console: Console, first: Text, body: Text, *, lines: int | None = None) -> None:
+    """The body beside what comes first, its further lines below its beginning; cut after so many ``lines``."""
+    room = max(console.width - first.cell_len, LEAST_ROOM)
+    wrapped = list(body.wrap(console, room))
+    if lines is not None and len(wrapped) > lines:
+        body.truncate(room * lines, overflow="ellipsis")
+        wrapped = list(body.wrap(console, room))[:lines]
+    for line in wrapped:
+        line.rstrip()
+        console.print(first + line, soft_wrap=True)
+        first = Text(" " * first.cell_len)
 
 
 def worst_at_or_above(findings: Sequence[StandingFinding], severity: Severity) -> list[StandingFinding]:
@@ -115,27 +166,22 @@ def worst_at_or_above(findings: Sequence[StandingFinding], severity: Severity) -
     return [standing for standing in findings if standing.finding.severity in barred]
 
 
-def _files(task: Task) -> str:
-    count = len(task.files) + task.files_cut
-    shown = ", ".join(safe(path) for path in task.files[:2])
-    return shown if count <= 2 else f"{shown} and {count - 2} more"
-
-
-def _coverage_line(progress: Progress) -> str:
+def _coverage(progress: Progress) -> str:
     coverage = progress.coverage
-    skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(coverage.skipped.items()))
+    skipped = ", ".join(f"{count:,} {reason}" for reason, count in sorted(coverage.skipped.items()))
     parts = [
-        f"{coverage.total} files listed",
-        f"{coverage.analysed} analysed",
-        f"{coverage.reused} reused",
-        f"{sum(coverage.skipped.values())} skipped" + (f" ({skipped})" if skipped else ""),
-        f"{coverage.failed} failed",
-        f"{coverage.unreached} unreached",
+        f"{coverage.total:,} files listed" + (f" ({safe(progress.mode_reason)})" if progress.mode_reason else ""),
+        f"{coverage.analysed:,} analysed" if coverage.analysed else "",
+        f"{coverage.reused:,} reused" if coverage.reused else "",
+        f"{sum(coverage.skipped.values()):,} skipped ({skipped})" if skipped else "",
+        f"{coverage.failed:,} failed" if coverage.failed else "",
+        f"{coverage.unreached:,} unreached" if coverage.unreached else "",
         f"cost {dollars(progress.settled_ticks)}",
+        f"saved {dollars(progress.saved_ticks)}" if progress.saved_ticks else "",
     ]
     if progress.started_at and progress.completed_at:
         parts.append(f"{(progress.completed_at - progress.started_at).total_seconds():.1f} s")
-    return "\n" + " · ".join(parts)
+    return " · ".join(part for part in (*parts, progress.scan_id) if part)
 
 
 def _time(moment: Any) -> str | None:
