@@ -10,7 +10,6 @@ import sys
 import click
 
 from libs.events.envelope import Model
-from libs.runtime.serve import stop_signal
 from services.standalone.client import ApiProblem, Unreachable
 from services.standalone.commands.reach import INCOMPLETE, Place, Stop, data_option, reach, runs
 
@@ -24,6 +23,9 @@ async def up(place: Place) -> None:
     """Run as a service until stopped: the scheduler and all services."""
     if place.url:
         raise click.UsageError("`up` runs a deployment here; it cannot be used with --url")
+    # Imported here: what serves HTTP takes a fifth of a second to import, and other commands do not need it.
+    from libs.runtime.serve import stop_signal
+
     stopping = stop_signal()
     async with reach(place, analysing=True):
         click.echo(f"strandline runs on {place.data}; stop it with Ctrl-C", err=True)
