@@ -17,7 +17,7 @@ from libs.events.analyzer import FailReason
 from libs.events.differ import FileQueued
 from libs.questions.analyzer import DescribeEngines, Engines, FileInHand, InHand
 from services.analyzer.claims import claimed
-from services.analyzer.domain import KeptAnalysis, analyzed, as_kept, cache_key, failed
+from services.analyzer.domain import KeptAnalysis, PaidAttempt, analyzed, as_kept, attempt_key, cache_key, failed
 from services.analyzer.ports import Engine, EngineFailed, Meter, Source
 
 log = structlog.get_logger(__name__)
@@ -93,7 +93,7 @@ async def _analyse(bench: Bench, queued: FileQueued) -> None:
     try:
         kept = await _analysed_once(bench, engine, source, queued)
     except EngineFailed as error:
-        await bench.bus.publish([failed(queued, FailReason(error.reason), str(error))])
+        await bench.bus.publish([failed(queued, error.reason, str(error), usage=error.usage, cost=error.cost)])
         return
     await bench.bus.publish([analyzed(queued, kept)])
 
@@ -105,15 +105,34 @@ async def _analysed_once(bench: Bench, engine: Engine, source: Source, queued: F
         kept = await _find(bench, key)
         if kept is not None:
             return kept
-        worst = engine.worst_case_ticks(source)
-        if not worst:
+        if not engine.worst_case_ticks(source):
             return await _analyse_and_keep(bench, engine, source, queued, key)
         async with claimed(bench.claims, key, holder=bench.holder):
             kept = await _find(bench, key)
             if kept is not None:
                 return kept
-            await bench.meter.reserve(queued, worst)
-            return await _analyse_and_keep(bench, engine, source, queued, key)
+            return await _pay_once(bench, engine, source, queued, key)
+
+
+async def _pay_once(bench: Bench, engine: Engine, source: Source, queued: FileQueued, key: str) -> KeptAnalysis:
+    """One attempt that costs. Whatever it bought is kept: delivered again, this file must not pay again."""
+    own = attempt_key(key, queued)
+    bought = await bench.analyses.get(own)
+    if bought is not None:
+        attempt = PaidAttempt.model_validate_json(bought)
+        if attempt.kept is not None:
+            return attempt.kept
+        raise EngineFailed(attempt.reason, attempt.detail, usage=attempt.usage, cost=attempt.cost)
+    await bench.meter.reserve(queued, engine.worst_case_ticks(source))
+    try:
+        kept = await _analyse_and_keep(bench, engine, source, queued, key)
+    except EngineFailed as error:
+        attempt = PaidAttempt(reason=error.reason, detail=str(error), usage=error.usage, cost=error.cost)
+        await bench.analyses.put(own, attempt.model_dump_json().encode())
+        raise
+    if kept.analysis.outcome != "complete":
+        await bench.analyses.put(own, PaidAttempt(kept=kept).model_dump_json().encode())
+    return kept
 
 
 async def _find(bench: Bench, key: str) -> KeptAnalysis | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from libs.events.analyzer import Cost, FileAnalysis, Usage
+from libs.events.analyzer import Cost, FailReason, FileAnalysis, Usage
 from libs.events.differ import FileQueued
 
 
@@ -28,11 +28,13 @@ class Examined:
 
 
 class EngineFailed(Exception):
-    """This file cannot be analysed; ``reason`` is a FailReason value, the message is for a person."""
+    """This file cannot be analysed; the message is for a person. ``usage`` and ``cost`` are what the attempt took."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, *, usage: Usage | None = None, cost: Cost | None = None) -> None:
         super().__init__(detail)
-        self.reason = reason
+        self.reason = FailReason(reason)
+        self.usage = usage or Usage()
+        self.cost = cost or Cost()
 
 
 class Engine(Protocol):

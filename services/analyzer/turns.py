@@ -33,6 +33,12 @@ class Turns:
         self._slots = Slots(parallel)
         self._open: dict[str, tuple[Subscription, AsyncExitStack]] = {}
         self._reconciling = asyncio.Lock()
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    @property
+    def joined(self) -> list[str]:
+        """The consumers that are subscribed to."""
+        return sorted(self._open)
 
     async def reconcile(self) -> None:
         """Join the consumers that are there, leave those that are gone."""
@@ -42,7 +48,7 @@ class Turns:
                 await self._join(name)
             for name, (subscription, _) in list(self._open.items()):
                 if subscription.gone or name not in present:
-                    await self._leave(name)
+                    self._leave(name)
 
     async def _join(self, name: str) -> None:
         stack = AsyncExitStack()
@@ -53,26 +59,30 @@ class Turns:
         self._open[name] = (subscription, stack)
         log.info("scan_joined", consumer=name)
 
-    async def _leave(self, name: str) -> None:
+    def _leave(self, name: str) -> None:
+        """Beside the rest: what is in hand may take its time, and new scans are to be joined meanwhile."""
         _, stack = self._open.pop(name)
-        await stack.aclose()
+        leaving = asyncio.create_task(stack.aclose(), name=f"leave-{name}")
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
         log.info("scan_left", consumer=name)
 
     async def leave_all(self) -> None:
         """Stop consuming; what is in hand is finished or handed back."""
-        async with asyncio.TaskGroup() as group:
-            for name in list(self._open):
-                group.create_task(self._leave(name))
+        for name in list(self._open):
+            self._leave(name)
+        await asyncio.gather(*self._leaving)
 
 
 @contextlib.asynccontextmanager
 async def taking_turns(turns: Turns, bus: Bus) -> AsyncIterator[None]:
     """Keep the subscriptions in step with the scans while the context is open."""
-    async with beside(joins=partial(_join_started, turns, bus), looks=partial(_look_again, turns)):
-        try:
+    try:
+        # Nothing may be joined any more once all are left.
+        async with beside(joins=partial(_join_started, turns, bus), looks=partial(_look_again, turns)):
             yield
-        finally:
-            await turns.leave_all()
+    finally:
+        await turns.leave_all()
 
 
 async def _join_started(turns: Turns, bus: Bus) -> None:

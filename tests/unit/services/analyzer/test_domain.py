@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from libs.events.analyzer import Category, FileAnalysis, Finding, Severity
 from libs.events.differ import FileQueued
 from libs.events.envelope import MAX_FACT_BYTES, encode
@@ -42,3 +45,25 @@ def test_a_result_that_no_fact_could_carry_is_cut_and_says_by_how_much() -> None
     assert len(encode(analyzed(queued, kept))) <= MAX_FACT_BYTES
     assert len(kept.analysis.findings) + kept.analysis.findings_cut == 400
     assert KeptAnalysis.model_validate_json(text) == kept
+
+
+@given(
+    findings=st.integers(0, 3000),
+    text=st.text(alphabet='a\u0001ж😀\\"', max_size=400),
+    bulk=st.integers(0, 3000),
+    path=st.text(alphabet="p\u0001ж", min_size=1, max_size=50).map(lambda part: (part * 32768)[:32768]),
+)
+@settings(max_examples=15, deadline=None)
+def test_whatever_an_engine_says_of_whatever_path_fits_into_its_fact(
+    findings: int, text: str, bulk: int, path: str
+) -> None:
+    result = a_result(findings=findings, text=text)
+    more = {"imports": [text[:300]] * bulk, "partial_reasons": [text[:300]] * bulk, "summary": text}
+    kept, _ = as_kept(result.model_copy(update={"analysis": result.analysis.model_copy(update=more)}))
+    for shown in ("a.py", path):
+        queued = FileQueued(repository_id="r", scan_id="s", key="0" * 16, path=shown, content_hash="c", size=1)
+        fact = analyzed(queued, kept)
+
+        assert len(encode(fact)) <= MAX_FACT_BYTES
+        assert len(fact.analysis.findings) + fact.analysis.findings_cut == findings
+        assert fact.analysis.findings == result.analysis.findings[: len(fact.analysis.findings)]
