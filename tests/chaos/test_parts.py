@@ -88,7 +88,7 @@ async def test_money_and_outcomes_are_counted_once_whatever_dies(
         )
         _check(outcome)
         assert _comparable(outcome.tasks) == _comparable(calm.tasks)
-        left -= outcome.kills.total() or 1
+        left -= outcome.kills.total()
         kills += outcome.kills
         presumed += sum(entry.source == "presumed" for entry in outcome.entries)
         scans += 1

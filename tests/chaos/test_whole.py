@@ -58,7 +58,7 @@ async def test_a_scan_killed_at_random_moments_ends_like_one_left_alone(
         data = new_data()
         story = tell_story(repository, data, sightings, random, kills=min(left, KILLS_A_SCAN), span=calm.seconds[0])
         stories.append(story)
-        left -= story.kills.total() or 1
+        left -= story.kills.total()
 
         check_resumption(story.logs)
         await _check_stream(data)
