@@ -246,7 +246,7 @@ def _code_name(entry: dict[str, Any]) -> str:
 def codes() -> dict[str, Code]:
     """Our table of ruff's rules."""
     text = (files("services.analyzer.engines.static") / "ruff_codes.yml").read_text("utf-8")
-    table = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    table = yaml.load(text, Loader=yaml.CSafeLoader)
     return {name: _code(*row) for name, row in table.items()}
 
 

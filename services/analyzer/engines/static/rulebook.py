@@ -120,8 +120,9 @@ def _excused(rule: Rule, node: SgNode, lines: list[str]) -> bool:
 def all_rules() -> tuple[Rule, ...]:
     """Every rule, by file and place in it."""
     paths = sorted((path for path in _DIRECTORY.iterdir() if path.name.endswith(".yml")), key=lambda path: path.name)
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return tuple(_rule(entry) for path in paths for entry in yaml.load(path.read_text("utf-8"), loader) or ())
+    return tuple(
+        _rule(entry) for path in paths for entry in yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader) or ()
+    )
 
 
 @cache
