@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, TypeVar
 
 import httpx2 as httpx
@@ -70,7 +70,7 @@ class Client:
         if response.is_error:
             raise _problem(response)
 
-    async def events(self, path: str, **parameters: Any) -> AsyncIterator[tuple[str, str, str]]:
+    async def events(self, path: str, **parameters: Any) -> AsyncGenerator[tuple[str, str, str], None]:
         """Server-sent events as (name, id, data), until the server ends them.
 
         Raises:

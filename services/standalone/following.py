@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 from libs.events.reviewer import ReviewCompleted
 from libs.questions.analyzer import InHand
 from libs.questions.differ import ScanTicket
-from libs.questions.ledger import AccountedFiles, Progress
+from libs.questions.ledger import AccountedFiles, Progress, Scans
 from services.standalone.client import ApiProblem, Client
 from services.standalone.show.money import dollars
 from services.standalone.show.safe import safe
@@ -35,6 +36,11 @@ class Followed:
     progress: Progress | None = None
     review: ReviewCompleted | None = None
     said: set[str] = field(default_factory=set)
+    look_again_at: float = 0.0
+
+
+LOOK_SECONDS = 1.0
+"""How often a follower looks whether other scans are at work."""
 
 
 async def join_scan(client: Client, followed: Followed, view: View) -> None:
@@ -62,6 +68,7 @@ async def follow_scan(client: Client, followed: Followed, view: View) -> None:
         if name == "ticket":
             _ticket(ScanTicket.model_validate_json(data))
         elif name == "progress":
+            await _name_where_needed(client, followed, view)
             _progress(followed, Progress.model_validate_json(data), view)
         elif name == "files":
             accounted = AccountedFiles.model_validate_json(data).files
@@ -71,6 +78,18 @@ async def follow_scan(client: Client, followed: Followed, view: View) -> None:
             view.in_hand(InHand.model_validate_json(data).files)
         elif name == "review":
             followed.review = ReviewCompleted.model_validate_json(data)
+
+
+async def _name_where_needed(client: Client, followed: Followed, view: View) -> None:
+    """While other scans are at work their output may go to the same place: then each line says whose it is."""
+    now = time.monotonic()
+    if now < followed.look_again_at:
+        return
+    followed.look_again_at = now + LOOK_SECONDS
+    scans = (await client.ask(Scans, "GET", "/scans", params={"active": True})).scans
+    others = any(scan.scan_id != followed.scan_id and scan.state in ("requested", "running") for scan in scans)
+    mine = next((scan.repository_id for scan in scans if scan.scan_id == followed.scan_id), followed.scan_id)
+    view.label(mine if others else "")
 
 
 def _ticket(ticket: ScanTicket) -> None:

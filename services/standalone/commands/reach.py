@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -11,18 +12,26 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 import platformdirs
+import structlog
 import uvloop
 
 from services.standalone.client import ApiProblem, Client, Unreachable
 from services.standalone.embedded.failure import EmbeddedFailed
+
+log = structlog.get_logger(__name__)
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 USAGE = 64
 INCOMPLETE = 2
+INTERRUPTED = 130
 HOLDER_PATIENCE = 20.0
 """Seconds that a holder of the data directory gets to start or to die."""
+HOLDERS = 3
+"""One after the other they may go away just when we want to join them."""
+ANSWER_PATIENCE = 10.0
+"""Seconds that a holder whose socket is open gets to answer at all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +84,13 @@ def runs(function: Callable[Parameters, Coroutine[Any, Any, Result]]) -> Callabl
         except (Unreachable, EmbeddedFailed) as problem:
             raise Stop(str(problem)) from None
         except KeyboardInterrupt:
-            raise Stop("interrupted; the same command goes on where it was", code=130) from None
+            raise Stop("interrupted; the same command goes on where it was", code=INTERRUPTED) from None
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as bug:
+            log.debug("command_failed", exc_info=True)
+            told = f"{type(bug).__name__}: {bug}".split("\n", 1)[0]
+            raise Stop(f"this is a bug in strandline: {told}; `strandline --log-level debug …` shows more") from None
 
     return run
 
@@ -100,16 +115,41 @@ async def _local_socket(stack: contextlib.AsyncExitStack, place: Place, *, analy
     from services.standalone.deployment import open_deployment
     from services.standalone.embedded.directory import Held, hold_directory
 
+    stuck = Stop("")
+    for _ in range(HOLDERS):
+        try:
+            holding = await stack.enter_async_context(hold_directory(place.data, patience=HOLDER_PATIENCE))
+        except Held as held:
+            stuck = Stop(f"{held}, which does not answer; stop that process, or name another --data-dir")
+            if held.socket is None:
+                break
+            if await _serves(held.socket, stuck=stuck):
+                return str(held.socket)
+            continue
+        await stack.enter_async_context(open_deployment(holding, analysing=analysing))
+        return str(holding.socket)
+    raise stuck
+
+
+async def _serves(socket: Path, *, stuck: Stop) -> bool:
+    """Whether somebody is there; not when the holder has just gone. Any answer will do, the question is an empty one.
+
+    Raises:
+        Stop: it takes connections, or lives, and says nothing.
+    """
+    client = Client.over_socket(str(socket))
     try:
-        holding = await stack.enter_async_context(hold_directory(place.data, patience=HOLDER_PATIENCE))
-    except Held as held:
-        if held.socket is None:
-            raise Stop(
-                f"{held} and does not say how to reach it; stop that process, or name another --data-dir"
-            ) from None
-        return str(held.socket)
-    await stack.enter_async_context(open_deployment(holding, analysing=analysing))
-    return str(holding.socket)
+        async with asyncio.timeout(ANSWER_PATIENCE):
+            await client.send("GET", "")
+    except ApiProblem:
+        return True
+    except Unreachable:
+        return False
+    except TimeoutError:
+        raise stuck from None
+    finally:
+        await client.close()
+    return True
 
 
 async def pages(fetch: Callable[[str | None], Awaitable[Any]], field: str) -> list[Any]:
@@ -130,6 +170,8 @@ def absolute_location(location: str) -> str:
     Raises:
         Stop: it is neither a path that exists nor an address.
     """
+    if not location.strip():
+        raise Stop("name a repository: a path or an address", code=USAGE)
     path = Path(location).expanduser()
     if path.exists():
         return str(path.resolve())

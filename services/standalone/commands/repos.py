@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from rich.markup import escape
-from rich.table import Table
 
 from libs.questions.differ import Repositories, Repository
 from services.standalone.commands.reach import Place, absolute_location, data_option, reach, runs
@@ -14,6 +12,7 @@ from services.standalone.commands.results import pick_repository
 from services.standalone.commands.scan import Dollars
 from services.standalone.show.money import dollars
 from services.standalone.show.safe import safe
+from services.standalone.show.table import print_table
 from services.standalone.show.terminal import results_console
 
 ENGINES = click.Choice(["static", "llm", "auto"])
@@ -52,20 +51,24 @@ async def list_(place: Place, json_output: bool) -> None:
     if json_output:
         click.echo(answer.model_dump_json(indent=1))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("id", "location", "branch", "every", "budget", "on", "last scan"):
-        table.add_column(column)
-    for repository in answer.repositories:
-        table.add_row(
-            repository.id,
-            escape(safe(repository.location)),
-            escape(safe(repository.branch or "")),
-            f"{repository.interval_seconds} s" if repository.interval_seconds else "",
-            dollars(repository.budget_ticks, places=2) if repository.budget_ticks is not None else "",
-            "yes" if repository.enabled else "no",
-            repository.last_scan_id or "",
-        )
-    results_console().print(table)
+    if not answer.repositories:
+        click.echo("No repositories yet: strandline repos add PATH|URL")
+        return
+    columns = ("id", "on", "every", "budget", "engine", "last scan", "branch", "location")
+    print_table(results_console(), columns, [_row(repository) for repository in answer.repositories])
+
+
+def _row(repository: Repository) -> tuple[str, ...]:
+    return (
+        repository.id,
+        "yes" if repository.enabled else "no",
+        f"{repository.interval_seconds} s" if repository.interval_seconds else "",
+        dollars(repository.budget_ticks, places=2) if repository.budget_ticks is not None else "",
+        repository.engine,
+        repository.last_scan_id or "",
+        safe(repository.branch or ""),
+        safe(repository.location),
+    )
 
 
 @repos.command("set")
@@ -77,10 +80,12 @@ async def list_(place: Place, json_output: bool) -> None:
 @data_option
 @runs
 async def set_(place: Place, repository: str, **wish: Any) -> None:
-    """Change a repository's settings."""
+    """Change a repository's settings; those that are not named stay."""
+    body = {name: value for name, value in wish.items() if value is not None}
+    if not body:
+        raise click.UsageError("name a setting to change: --every, --budget, --engine, --on or --off")
     async with reach(place) as client:
         chosen = await pick_repository(client, repository)
-        body = {name: value for name, value in wish.items() if value is not None}
         await client.ask(Repository, "PATCH", f"/repositories/{chosen.id}", json=body)
 
 

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from libs.events.analyzer import SEVERITY_ORDER, Severity
 from libs.questions.differ import Repositories, Repository
-from libs.questions.ledger import CostReport
+from libs.questions.ledger import CostReport, CostRow, Scans
 from libs.questions.reviewer import Findings, StandingFinding, Tasks
-from services.standalone.client import Client
+from services.standalone.client import Client, Unreachable
 from services.standalone.commands.reach import USAGE, Place, Stop, data_option, pages, reach, runs
 from services.standalone.show.money import dollars
-from services.standalone.show.report import finding_document, print_tasks
+from services.standalone.show.report import SEVERITY_COLOURS, finding_document, print_tasks
 from services.standalone.show.safe import safe
+from services.standalone.show.table import print_table
 from services.standalone.show.terminal import results_console
+
+
+class Moment(click.ParamType[str]):
+    """A sequence number or a time, as the API takes them."""
+
+    name = "MOMENT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return value if value.isdecimal() else datetime.fromisoformat(value).astimezone().isoformat()
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is neither a sequence number nor a time like 2026-11-22T14:30", param, ctx)
 
 
 @click.command()
@@ -38,7 +52,7 @@ async def tasks(place: Place, repository: str | None, json_output: bool) -> None
 
         listed = await pages(page, "tasks")
     if json_output:
-        click.echo(json.dumps([task.model_dump(mode="json") for task in listed], ensure_ascii=False, indent=1))
+        click.echo(json.dumps([task.model_dump(mode="json") for task in listed], indent=1))
     else:
         print_tasks(results_console(), listed)
 
@@ -64,7 +78,7 @@ async def findings(
 
         listed: list[StandingFinding] = await pages(page, "findings")
     if json_output:
-        click.echo(json.dumps([finding_document(item) for item in listed], ensure_ascii=False, indent=1))
+        click.echo(json.dumps([finding_document(item) for item in listed], indent=1))
     else:
         _print_findings(listed)
 
@@ -83,31 +97,42 @@ async def cost(place: Place, by: str, json_output: bool) -> None:
     if json_output:
         click.echo(report.model_dump_json(indent=1))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in (by, "files", "tokens", "cost", "of it presumed", "saved"):
-        table.add_column(column, justify="left" if column == by else "right")
-    for row in (*report.rows, report.total):
-        money = (dollars(row.ticks), dollars(row.presumed_ticks), dollars(row.saved_ticks))
-        table.add_row(escape(safe(row.group)), f"{row.files:,}", f"{row.tokens:,}", *money)
-    results_console().print(table)
+    figures = ("files", "tokens", "cost", "of it presumed", "saved")
+    rows = [_cost_row(row) for row in (*report.rows, report.total)]
+    print_table(results_console(), (*figures, by), rows, right=figures)
+
+
+def _cost_row(row: CostRow) -> tuple[str, ...]:
+    money = (dollars(row.ticks), dollars(row.presumed_ticks), dollars(row.saved_ticks))
+    return (f"{row.files:,}", f"{row.tokens:,}", *money, safe(row.group))
 
 
 @click.command()
-@click.option("--since", help="A time (ISO 8601) or a sequence number to start at.")
+@click.option("--since", type=Moment(), help="A time (ISO 8601) or a sequence number to start at.")
 @click.option("--from-start", is_flag=True, help="Everything the stream still has, then what comes.")
 @click.option("--scan", "scan_id", help="Only this scan's facts.")
 @data_option
 @runs
 async def events(place: Place, since: str | None, from_start: bool, scan_id: str | None) -> None:
     """Follow the facts live, one JSON document a line."""
-    parameters: dict[str, Any] = {}
-    if from_start or since:
-        parameters["since"] = "1" if from_start else since
-    if scan_id:
-        parameters["scan_id"] = scan_id
-    async with reach(place, analysing=True) as client:
-        async for name, sequence, data in client.events("/events", **parameters):
-            click.echo(json.dumps({"sequence": int(sequence), "type": name, "fact": json.loads(data)}))
+    if from_start and since:
+        raise click.UsageError("--from-start and --since exclude each other")
+    parameters: dict[str, Any] = {"scan_id": scan_id} if scan_id else {}
+    start = "1" if from_start else since
+    while True:
+        if start is not None:
+            parameters["since"] = start
+        async with (
+            reach(place, analysing=True) as client,
+            contextlib.aclosing(client.events("/events", **parameters)) as facts,
+        ):
+            try:
+                async for name, sequence, data in facts:
+                    click.echo(json.dumps({"sequence": int(sequence), "type": name, "fact": json.loads(data)}))
+                    start = str(int(sequence) + 1)
+            except Unreachable:
+                if place.url:
+                    raise
 
 
 async def pick_repository(client: Client, named: str | None) -> Repository:
@@ -116,21 +141,34 @@ async def pick_repository(client: Client, named: str | None) -> Repository:
     if not known:
         raise Stop("no repository is registered yet: strandline scan PATH|URL", code=USAGE)
     if named is None:
-        return max(known, key=lambda repository: repository.last_scan_id or "")
+        return await _scanned_last(client, known)
     places = {named, str(Path(named).expanduser().resolve())}  # noqa: ASYNC240  one look at the disk
-    for repository in known:
-        if repository.id == named or repository.location in places:
-            return repository
-    raise Stop(f"no repository {named}; there are: {', '.join(repository.id for repository in known)}", code=USAGE)
+    meant = [repository for repository in known if repository.id == named]
+    meant = meant or [repository for repository in known if repository.location in places]
+    if not meant:
+        raise Stop(f"no repository {named} is registered; `strandline repos list` shows those that are", code=USAGE)
+    return await _scanned_last(client, meant)
+
+
+async def _scanned_last(client: Client, among: Sequence[Repository]) -> Repository:
+    """Of several, the one whose scan was the last to have a result: a path can be there with several branches."""
+    if len(among) == 1:
+        return among[0]
+    by_id = {repository.id: repository for repository in among}
+    for scan in (await client.ask(Scans, "GET", "/scans", params={"limit": 500})).scans:
+        if scan.repository_id in by_id and scan.status not in (None, "failed"):
+            return by_id[scan.repository_id]
+    return max(among, key=lambda repository: repository.last_scan_id or "")
 
 
 def _print_findings(listed: Sequence[StandingFinding]) -> None:
     console = results_console()
     for item in listed:
         found = item.finding
-        place = f"{safe(item.path)}:{found.start_line}"
-        console.print(f"[bold]{found.severity:8}[/] {escape(place)} {escape(safe(found.title))} [dim]{found.rule}[/]")
-    console.print(f"{len(listed)} findings", style="dim")
+        line = Text(f"{found.severity:8} ", style=SEVERITY_COLOURS[found.severity])
+        line.append(f"{safe(item.path)}:{found.start_line}", style="bold").append(f" {safe(found.title)} ")
+        console.print(line.append(safe(found.rule), style="dim"), soft_wrap=True)
+    console.print(Text(f"{len(listed):,} findings", style="dim"))
 
 
 def _page(cursor: str | None) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import click
 
-from libs.events.analyzer import Severity
+from libs.events.analyzer import SEVERITY_ORDER, Severity
 from libs.questions.differ import Repository, ScanTicket
 from libs.questions.ledger import Progress
 from libs.questions.reviewer import Findings, Tasks
@@ -26,10 +29,14 @@ from services.standalone.commands.reach import (
 from services.standalone.following import Followed, Halted, ListingFailed, follow_scan, join_scan
 from services.standalone.show.money import dollars, ticks_of
 from services.standalone.show.report import Report, as_document, print_report, worst_at_or_above
+from services.standalone.show.safe import safe
 from services.standalone.show.terminal import results_console
 from services.standalone.show.views import View, view_for
 
 GATE_FAILED = 1
+TRY_AGAIN = 1.0
+MOST_TRIES = 300
+"""Five minutes for a deployment elsewhere to come back."""
 
 
 class Dollars(click.ParamType[int]):
@@ -69,13 +76,24 @@ async def scan(
 
     Exit status: 0 clean or below the gate, 1 gate failed, 2 incomplete, 64 usage.
     """
+    _check_wish(wish, branch)
     wish = {name: value for name, value in wish.items() if value not in (None, False)}
-    report = await _scan(
-        place, {"location": absolute_location(location), "branch": branch}, wish, json_output=json_output
-    )
+    begin = partial(_request, {"location": absolute_location(location), "branch": branch}, wish)
+    report = await follow_to_report(place, begin, json_output=json_output)
+    finish_with(report, json_output=json_output, fail_on=fail_on)
+
+
+def _check_wish(wish: dict[str, Any], branch: str | None) -> None:
+    if wish["full"] and wish["base"] is not None:
+        raise click.UsageError("--full lists everything and --base what changed since REV: give one of them")
+    if wish["base"] == "" or branch == "":
+        raise click.UsageError("--base and --branch need a name")
+
+
+def finish_with(report: Report, *, json_output: bool = False, fail_on: str | None = None) -> None:
+    """Print what the scan came to, and exit as it deserves."""
     if json_output:
-        json.dump(as_document(report), sys.stdout, ensure_ascii=False, indent=1)
-        sys.stdout.write("\n")
+        click.echo(json.dumps(as_document(report), indent=1))
     else:
         print_report(results_console(), report)
     sys.stdout.flush()
@@ -85,29 +103,38 @@ async def scan(
 def _exit(report: Report, fail_on: str | None) -> None:
     failing = worst_at_or_above(report.findings, Severity(fail_on)) if fail_on else []
     if failing:
-        raise Stop(f"gate: {len(failing)} findings of severity {fail_on} or worse", code=GATE_FAILED)
+        worse = "" if fail_on == SEVERITY_ORDER[0] else " or worse"
+        raise Stop(f"gate: {len(failing)} findings of severity {fail_on}{worse}", code=GATE_FAILED)
     if report.progress.status != "complete":
         coverage = report.progress.coverage
         raise Stop(f"incomplete: {coverage.failed} failed, {coverage.unreached} unreached", code=INCOMPLETE)
+    if not report.progress.coverage.total and not report.review.files:
+        raise Stop(f"{safe(report.progress.repository)} has no files: there is nothing to scan")
 
 
-async def _scan(place: Place, where: dict[str, Any], wish: dict[str, Any], *, json_output: bool) -> Report:
-    """Follow the scan to its end, starting another deployment whenever the one in use goes away."""
+async def follow_to_report(
+    place: Place, begin: Callable[[Client, View], Awaitable[Followed]], *, json_output: bool = False
+) -> Report:
+    """Follow a scan to its end, with another deployment whenever the one in use goes away.
+
+    Raises:
+        Stop: it waits for a person, or cannot be done.
+        Unreachable: the deployment at ``--url`` was away for too long, or was never there.
+    """
     followed: Followed | None = None
     view = view_for(json_output=json_output)
+    outage = Outage(remote=place.url is not None)
     try:
         while True:
             try:
                 async with reach(place, analysing=True) as client:
-                    repository = await client.ask(Repository, "POST", "/repositories", json=where)
-                    followed = followed or await _request(client, repository, wish, view)
+                    followed = followed or await begin(client, view)
+                    outage.over()
                     await follow_scan(client, followed, view)
                     if followed.review is not None:
-                        return await _report(client, repository.id, followed)
-            except Unreachable:
-                if place.url or followed is None:
-                    raise
-                view.say("the process that ran the scan is gone; going on in this one")
+                        return await _report(client, followed)
+            except Unreachable as gone:
+                await outage.wait(gone, view, begun=followed is not None)
     except ListingFailed as failure:
         raise Stop(str(failure)) from None
     except Halted as halt:
@@ -116,7 +143,29 @@ async def _scan(place: Place, where: dict[str, Any], wish: dict[str, Any], *, js
         view.close()
 
 
-async def _request(client: Client, repository: Repository, wish: dict[str, Any], view: View) -> Followed:
+class Outage:
+    """How long to wait for a deployment that went away, and what to say of it."""
+
+    def __init__(self, *, remote: bool) -> None:
+        self._remote = remote
+        self._tries = 0
+
+    def over(self) -> None:
+        self._tries = 0
+
+    async def wait(self, gone: Unreachable, view: View, *, begun: bool) -> None:
+        """Returns when it is time to try again; raises ``gone`` where that is no use."""
+        self._tries += 1
+        if self._tries > (MOST_TRIES if begun or not self._remote else 1):
+            raise gone
+        if self._tries == 1 and begun:
+            waiting = f"{gone}; waiting for it" if self._remote else "the process that ran the scan is gone; going on"
+            view.say(waiting)
+        await asyncio.sleep(TRY_AGAIN if self._remote else 0)
+
+
+async def _request(where: dict[str, Any], wish: dict[str, Any], client: Client, view: View) -> Followed:
+    repository = await client.ask(Repository, "POST", "/repositories", json=where)
     ticket = await client.ask(ScanTicket, "POST", f"/repositories/{repository.id}/scans", json=wish)
     followed = Followed(scan_id=ticket.scan_id)
     if ticket.joined:
@@ -124,9 +173,9 @@ async def _request(client: Client, repository: Repository, wish: dict[str, Any],
     return followed
 
 
-async def _report(client: Client, repository_id: str, followed: Followed) -> Report:
+async def _report(client: Client, followed: Followed) -> Report:
     assert followed.review is not None
-    root = f"/repositories/{repository_id}"
+    root = f"/repositories/{followed.review.repository_id}"
 
     async def tasks(cursor: str | None) -> Tasks:
         return await client.ask(Tasks, "GET", f"{root}/tasks", params=_page(cursor))
@@ -153,20 +202,3 @@ def _how_to_go_on(progress: Progress) -> str:
     if progress.halt_reason.startswith("budget"):
         mend = f"{mend} with `--budget USD`, `strandline finish {progress.scan_id}` ends it"
     return f"halted ({progress.halt_reason}): {spent}; {mend}"
-
-
-async def follow_to_the_end(client: Client, scan_id: str) -> None:
-    """Follow a scan that is under way, as ``scan`` does, and print its page."""
-    view = view_for(json_output=False)
-    followed = Followed(scan_id=scan_id)
-    try:
-        await join_scan(client, followed, view)
-        await follow_scan(client, followed, view)
-    except Halted as halt:
-        raise Stop(_how_to_go_on(halt.progress)) from None
-    finally:
-        view.close()
-    progress = await client.ask(Progress, "GET", f"/scans/{scan_id}")
-    report = await _report(client, progress.repository_id, followed)
-    print_report(results_console(), report)
-    _exit(report, None)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
-from rich.table import Table
 
 from libs.events.reviewer import ReviewCompleted
 from libs.questions.ledger import Progress, Scans
+from services.standalone.client import Client
 from services.standalone.commands.reach import Place, data_option, reach, runs
-from services.standalone.commands.scan import Dollars, follow_to_the_end
+from services.standalone.commands.scan import Dollars, finish_with, follow_to_report
+from services.standalone.following import Followed, join_scan
 from services.standalone.show.money import dollars
 from services.standalone.show.safe import safe
+from services.standalone.show.table import print_table
 from services.standalone.show.terminal import results_console
+from services.standalone.show.views import View
 
 
 @click.command()
@@ -31,7 +36,7 @@ async def status(place: Place, scan_id: str | None, json_output: bool) -> None:
     elif not scans:
         click.echo("No scans yet: strandline scan PATH|URL")
     else:
-        results_console().print(_table(scans))
+        _print_scans(scans)
 
 
 @click.command()
@@ -51,10 +56,15 @@ async def pause(place: Place, scan_id: str) -> None:
 @runs
 async def resume(place: Place, scan_id: str, budget_ticks: int | None) -> None:
     """Go on with a halted scan, and follow it to its end."""
-    async with reach(place, analysing=True) as client:
-        body = {} if budget_ticks is None else {"budget_ticks": budget_ticks}
+    body = {} if budget_ticks is None else {"budget_ticks": budget_ticks}
+
+    async def begin(client: Client, view: View) -> Followed:
         await client.ask(Progress, "POST", f"/scans/{scan_id}/resume", json=body)
-        await follow_to_the_end(client, scan_id)
+        followed = Followed(scan_id=scan_id)
+        await join_scan(client, followed, view)
+        return followed
+
+    finish_with(await follow_to_report(place, begin))
 
 
 @click.command()
@@ -96,18 +106,18 @@ def _say(progress: Progress) -> None:
     )
 
 
-def _table(scans: list[Progress]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("scan", "repository", "state", "files", "cost", "requested"):
-        table.add_column(column)
-    for progress in scans:
-        state = progress.status or progress.state
-        table.add_row(
-            progress.scan_id,
-            safe(progress.repository or progress.repository_id),
-            f"{state} ({progress.halt_reason})" if progress.halt_reason else state,
-            f"{progress.accounted}/{progress.coverage.total}",
-            dollars(progress.settled_ticks),
-            progress.requested_at.strftime("%Y-%m-%d %H:%M:%S") if progress.requested_at else "",
-        )
-    return table
+def _print_scans(scans: Sequence[Progress]) -> None:
+    columns = ("scan", "requested", "files", "cost", "state", "repository", "")
+    print_table(results_console(), columns, [_row(progress) for progress in scans], right={"files", "cost"})
+
+
+def _row(progress: Progress) -> tuple[str, ...]:
+    return (
+        progress.scan_id,
+        progress.requested_at.strftime("%Y-%m-%d %H:%M:%S") if progress.requested_at else "",
+        f"{progress.accounted}/{progress.coverage.total}",
+        dollars(progress.settled_ticks),
+        progress.status or progress.state,
+        safe(progress.repository or progress.repository_id),
+        safe(progress.halt_reason),
+    )

@@ -23,7 +23,7 @@ INDENT = 14
 """Columns before a task's title: its number and priority."""
 LEAST_ROOM = 24
 
-_COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
+SEVERITY_COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ def print_tasks(console: Console, tasks: Sequence[Task]) -> None:
     numbers = {task.id: number for number, task in enumerate(tasks, start=1)}
     for number, task in enumerate(tasks, start=1):
         after = sorted(numbers[other] for other in task.depends_on if other in numbers)
-        first = Text(f"{number:3}. ", style="bold").append(f"{task.priority:9}", style=_COLOURS[task.priority])
+        first = Text(f"{number:3}. ", style="bold").append(f"{task.priority:9}", style=SEVERITY_COLOURS[task.priority])
         _hang(console, first, Text(safe(task.title), style="bold"))
         if why := _why(task):
             _hang(console, Text(" " * INDENT), why, lines=1)

@@ -25,6 +25,9 @@ MOST_IN_HAND = 6
 class View(Protocol):
     """What following a scan tells its viewer."""
 
+    def label(self, text: str) -> None:
+        """Which scan this is, shown from now on; empty while it is the only one."""
+
     def say(self, text: str) -> None:
         """One sentence for the person."""
 
@@ -44,11 +47,14 @@ class View(Protocol):
 class LineView:
     """A line per file: ``[42/936] static src/x.py $0.0000 0 tok total $0.0000``."""
 
-    def __init__(self, stream: TextIO, *, label: str = "") -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._label = f"{label} " if label else ""
+        self._label = ""
         self._total = 0
         self._waiting: list[AccountedFile] = []
+
+    def label(self, text: str) -> None:
+        self._label = f"{text} " if text else ""
 
     def say(self, text: str) -> None:
         self._print(text)
@@ -84,8 +90,8 @@ class LineView:
 class LiveView:
     """A bar that stays in place, with the current files and the figures that matter."""
 
-    def __init__(self, console: Console, *, label: str = "") -> None:
-        self._label = label
+    def __init__(self, console: Console) -> None:
+        self._label = ""
         self._console = console
         self._progress: Progress | None = None
         self._first: tuple[float, int] | None = None
@@ -93,8 +99,11 @@ class LiveView:
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=True)
         self._live.start()
 
+    def label(self, text: str) -> None:
+        self._label = text
+
     def say(self, text: str) -> None:
-        self._live.console.print(Text(text))
+        self._live.console.print(Text(f"{self._label} {text}".strip()))
 
     def progress(self, progress: Progress) -> None:
         if self._first is None:
@@ -155,11 +164,11 @@ class LiveView:
         ]
 
 
-def view_for(*, json_output: bool, label: str = "") -> View:
+def view_for(*, json_output: bool) -> View:
     """The bar where standard error is a terminal, lines otherwise. Progress never goes to standard output."""
     if sys.stderr.isatty() and not json_output:
-        return LiveView(Console(stderr=True), label=label)
-    return LineView(sys.stderr, label=label)
+        return LiveView(Console(stderr=True))
+    return LineView(sys.stderr)
 
 
 def _span(seconds: float) -> str:
