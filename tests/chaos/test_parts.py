@@ -28,7 +28,7 @@ from tests.chaos.processes import Sightings
 from tests.chaos.recount import Recount, check_no_fact_twice, check_outcomes, read_stream, recount
 
 pytestmark = pytest.mark.chaos
-SHORT = 10
+SHORT = 8
 KILLS_A_FLEET = 15
 FIRST_BUDGET = 300_000_000
 RAISE = 150_000_000

@@ -21,7 +21,7 @@ from tests.chaos.recount import check_no_fact_twice, check_outcomes, read_stream
 from tests.chaos.whole import Story, check_resumption, tell_story
 
 pytestmark = pytest.mark.chaos
-SHORT = 7
+SHORT = 5
 KILLS_A_SCAN = 8
 
 NewData = Callable[[], Path]
