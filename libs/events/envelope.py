@@ -32,7 +32,8 @@ PathText = Annotated[
 class Model(BaseModel):
     """A value of the published language: immutable, and deaf to fields it does not know yet."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # What a fact holds is no matter for logs: errors name the place, never the input.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Fact(Model):

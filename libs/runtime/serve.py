@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -29,37 +30,84 @@ from libs.telemetry.logs import set_up_logs
 
 log = structlog.get_logger(__name__)
 
-Checks = Mapping[str, Callable[[], Awaitable[bool]]]
+Check = Callable[[], Awaitable[bool]]
+Checks = Mapping[str, Check]
 Configured = TypeVar("Configured", bound=ServiceSettings)
 OpenService = Callable[[Configured, Bus], AbstractAsyncContextManager[Checks]]
 """Opens a service on a bus: subscribes its handlers, yields its readiness checks, stops when left."""
 
 
+READY_SECONDS = 2.0
+"""What a readiness check gets to answer in."""
+
+
 def serve(name: str, settings_type: type[Configured], open_service: OpenService[Configured]) -> None:
-    """Run one service until SIGTERM or SIGINT. Exits with 64 when the environment is wrong."""
+    """Run one service until SIGTERM or SIGINT. Exits with 64 when the environment is wrong.
+
+    SIGUSR1 writes the stack of every thread to standard error.
+    """
     faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     try:
         settings = settings_type()
     except ValidationError as error:
         for problem in error.errors():
-            print(f"{name}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}", file=sys.stderr)
+            sys.stderr.write(f"{name}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}\n")
         raise SystemExit(64) from None
     set_up_logs(service=name, form=settings.log_format, level=settings.log_level)
     collect_less_often()
-    uvloop.run(_live(name, settings, open_service))
+    try:
+        uvloop.run(_live(name, settings, open_service))
+    except Exception:
+        log.exception("service_failed")
+        raise SystemExit(1) from None
 
 
 async def _live(name: str, settings: Configured, open_service: OpenService[Configured]) -> None:
+    """Health is answered, and a signal heeded, also while the service still waits for the servers it needs."""
     stopping = stop_signal()
-    async with (
-        connect(settings.nats_url.get_secret_value(), name=name, grace=settings.grace_seconds) as bus,
-        open_service(settings, bus) as checks,
-        health_server(checks, host=settings.health_host, port=settings.health_port) as port,
-    ):
-        log.info("service_started", health_port=port)
-        await stopping.wait()
-        log.info("service_stopping", grace_seconds=settings.grace_seconds)
+    checks: dict[str, Check] = {"started": _no}
+    async with health_server(checks, host=settings.health_host, port=settings.health_port) as port:
+        log.info("service_starting", health_port=port)
+        working = asyncio.create_task(_work(name, settings, open_service, checks, stopping))
+        waiting = asyncio.create_task(stopping.wait())
+        try:
+            await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if "started" in checks:
+                working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+        finally:
+            waiting.cancel()
     log.info("service_stopped")
+
+
+async def _work(
+    name: str,
+    settings: Configured,
+    open_service: OpenService[Configured],
+    checks: dict[str, Check],
+    stopping: asyncio.Event,
+) -> None:
+    url = settings.nats_url.get_secret_value()
+    async with (
+        connect(url, name=name, grace=settings.grace_seconds) as bus,
+        open_service(settings, bus) as service_checks,
+    ):
+        checks.update({"bus": partial(_answers, bus), **service_checks})
+        del checks["started"]
+        log.info("service_started")
+        await stopping.wait()
+        checks["stopping"] = _no
+        log.info("service_stopping", grace_seconds=settings.grace_seconds)
+
+
+async def _no() -> bool:
+    return False
+
+
+async def _answers(bus: Bus) -> bool:
+    return await bus.last_sequence() >= 0
 
 
 def stop_signal() -> asyncio.Event:
@@ -80,11 +128,20 @@ def health_app(checks: Checks) -> FastAPI:
 
     @app.get("/readyz")
     async def readyz(response: Response) -> dict[str, bool]:
-        results = {name: await check() for name, check in checks.items()}
+        results = {name: await _passes(check) for name, check in list(checks.items())}
         response.status_code = 200 if all(results.values()) else 503
         return results
 
     return app
+
+
+async def _passes(check: Check) -> bool:
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            return await check()
+    except Exception as error:  # noqa: BLE001 - whatever is wrong, the answer is no
+        log.debug("readiness_check_failed", error=type(error).__name__)
+        return False
 
 
 @contextlib.asynccontextmanager
@@ -98,7 +155,11 @@ async def health_server(checks: Checks, *, host: str, port: int) -> AsyncIterato
 async def http_server(
     app: FastAPI, *, host: str = "127.0.0.1", port: int = 0, unix_socket: str | None = None
 ) -> AsyncIterator[uvicorn.Server]:
-    """Serve an application inside this process, without uvicorn's own signal handling."""
+    """Serve an application inside this process, without uvicorn's own signal handling.
+
+    ``app.state.stopping`` is an event that is set when serving ends: streams that nobody else would end wait for it.
+    """
+    app.state.stopping = asyncio.Event()
     server = _Server(
         uvicorn.Config(
             app, host=host, port=port, uds=unix_socket, log_config=None, access_log=False, timeout_graceful_shutdown=2
@@ -113,6 +174,7 @@ async def http_server(
             await asyncio.sleep(0.005)
         yield server
     finally:
+        app.state.stopping.set()
         server.should_exit = True
         await running
 
