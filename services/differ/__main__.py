@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from libs.bus.api import Bus, Consumer
-from libs.db.database import open_database
+from libs.db.database import insist, open_database
 from libs.db.migrations import migrate
 from libs.events.differ import ScanRequested
 from libs.events.envelope import Model
@@ -75,7 +75,7 @@ async def open_differ(settings: Settings, bus: Bus) -> AsyncIterator[Checks]:
             rules=Rules(max_file_size=settings.max_file_size, exclude=settings.exclude),
             active_scans=settings.active_scans,
         )
-        await requests.tell_untold(desk)
+        await insist(partial(requests.tell_untold, desk))
         for question, handler in ANSWERS.items():
             await stack.enter_async_context(bus.answer(question, partial(handler, desk)))
         await stack.enter_async_context(
