@@ -12,6 +12,7 @@ from libs.bus.api import Consumer, Delivery, NoAnswer, Refused, Reject, Retry
 from libs.events.differ import FileQueued, ScanFailed, ScanRequested, ScanStarted
 from libs.events.subjects import analyze_consumer, pattern
 from libs.questions.analyzer import DescribeEngines
+from libs.questions.differ import Repository
 from services.differ.domain.listing import FileFacts, Listing
 from services.differ.domain.location import public_address
 from services.differ.domain.plan import Plan, engine_digest
@@ -62,6 +63,7 @@ async def _list_and_tell(desk: Desk, request: ScanRequested, scan: Scan, *, atte
         plan = scan.plan or await _make_plan(desk, request, repository.location, repository.branch)
         if plan is None:
             return
+        await _bring(desk, request, plan, repository)
         listing = await _list(desk, plan, repository.location)
     except RepositoryProblem as problem:
         if problem.passing and attempt <= 3:
@@ -183,6 +185,18 @@ async def _why_no_base(desk: Desk, request: ScanRequested) -> str:
     if await desk.store.trees_since(request.repository_id, "", most=1):
         return "everything: no scan has covered everything yet"
     return "everything: the first scan"
+
+
+async def _bring(desk: Desk, request: ScanRequested, plan: Plan, repository: Repository) -> None:
+    """The planned tree into this differ's mirror: another replica may have planned, or the mirror been lost."""
+    location = repository.location
+    if await desk.mirrors.holds(location, plan.tree):
+        return
+    await desk.mirrors.snapshot(location, repository.branch, scan_id=request.scan_id)
+    if not await desk.mirrors.holds(location, plan.tree):
+        await desk.mirrors.release(location, request.scan_id)
+        raise RepositoryProblem("what the scan was to list is in no mirror any more", mend="scan again")
+    await desk.mirrors.keep(location, request.scan_id, tree=plan.tree, commit=plan.commit)
 
 
 async def _list(desk: Desk, plan: Plan, location: str) -> Listing:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -15,11 +14,10 @@ from libs.bus.api import Bus
 from libs.bus.memory import MemoryBus
 from libs.db.database import open_database
 from libs.events.analyzer import Category, FileAnalysis, FileAnalyzed, FileFailed, Finding, Severity
-from libs.events.differ import FileFact, FileQueued, FileRemoved, FileSkipped, ScanFailed, ScanStarted
+from libs.events.differ import FileQueued, FileRemoved, FileSkipped, ScanFailed, ScanStarted
 from libs.events.envelope import Fact
-from libs.events.ledger import ScanCompleted
 from libs.events.reviewer import ReviewCompleted, Task
-from libs.events.subjects import pattern
+from libs.events.subjects import ALL_FACTS
 from libs.questions.differ import RegisterRepository, RequestScan
 from libs.questions.ledger import GetProgress, ListAccounted, Progress
 from libs.questions.reviewer import ListFindings, ListTasks
@@ -123,8 +121,9 @@ async def run(
 ) -> list[Scanned]:
     """Commit each tree and scan it."""
     async with AsyncExitStack() as stack:
-        for _ in range(shape.replicas):
-            await _open_services(stack, bus, database_url=database_url, mirrors=mirrors, shape=shape)
+        for number in range(shape.replicas):
+            own = mirrors / str(number)
+            await _open_services(stack, bus, database_url=database_url, mirrors=own, shape=shape)
         async with open_database(database_url, "differ") as database:
             question = RegisterRepository(location=repository.location, engine="static")
             await PostgresRepositories(database).register(ID, question)
@@ -145,10 +144,13 @@ async def _open_services(stack: AsyncExitStack, bus: Bus, *, database_url: str, 
 
 async def _scan(bus: MemoryBus, repository: Repository, tree: dict[str, bytes]) -> Scanned:
     put(repository, tree)
-    async with asyncio.timeout(PATIENCE), bus.follow(pattern(ReviewCompleted.token)) as reviews:
+    async with asyncio.timeout(PATIENCE), bus.follow(ALL_FACTS) as facts:
         ticket = await bus.ask(RequestScan(repository_id=ID))
-        review = await anext(reviews)
-        assert review.fact.scan_id == ticket.scan_id
+        async for delivery in facts:
+            assert not isinstance(delivery.fact, ScanFailed), delivery.fact.reason
+            if isinstance(delivery.fact, ReviewCompleted):
+                assert delivery.fact.scan_id == ticket.scan_id
+                break
         await bus.idle()
     accounted = await bus.ask(ListAccounted(scan_id=ticket.scan_id, limit=1000))
     tasks = await bus.ask(ListTasks(repository_id=ID, states=("open", "in_progress", "done", "dismissed"), limit=500))
@@ -171,16 +173,8 @@ def put(repository: Repository, tree: dict[str, bytes]) -> None:
     repository.commit()
 
 
-def completed(scanned: Sequence[Fact]) -> list[ScanCompleted]:
-    return [fact for fact in scanned if isinstance(fact, ScanCompleted)]
-
-
 def started(scanned: Scanned) -> ScanStarted:
     assert scanned.of(ScanFailed) == []
     (fact,) = scanned.of(ScanStarted)
     assert isinstance(fact, ScanStarted)
     return fact
-
-
-def facts_about_files(scanned: Scanned) -> list[FileFact]:
-    return scanned.of(FileFact)

@@ -84,6 +84,11 @@ class Office:
     def with_limit(self, active_scans: int) -> Office:
         return replace(self, desk=replace(self.desk, active_scans=active_scans))
 
+    def replica(self) -> Office:
+        """The same differ on another machine."""
+        folder = self.mirrors.with_name("elsewhere")
+        return replace(self, mirrors=folder, desk=replace(self.desk, mirrors=GitMirrors(folder)))
+
     async def register(self, location: str, **settings: Any) -> Repository:
         return await register_repository(self.desk, RegisterRepository(location=location, **settings))
 

@@ -227,6 +227,33 @@ async def test_a_crash_between_plan_and_publishing_repeats_the_listing_that_was_
     assert await office.desk.blobs.get(first.content_hash) == b"print(1)\n"
 
 
+async def test_another_replica_takes_over_a_listing_that_was_planned_elsewhere(
+    office: Office, repository: GitRepository
+) -> None:
+    registered = await office.register(repository.location)
+    ticket = await office.request(registered)
+    office.bus.facts_left = 2
+    with pytest.raises(Died):
+        await office.list(ticket.scan_id)
+    repository.write(a_dot_py="print('later')\n").commit()
+    await office.replica().list(ticket.scan_id)
+
+    assert office.files(ticket.scan_id) == {"a.py": "listed", "src/b.py": "listed"}
+
+
+async def test_a_planned_tree_that_is_nowhere_any_more_ends_the_scan(office: Office, repository: GitRepository) -> None:
+    repository.write(a_dot_py="print('uncommitted')\n")
+    ticket = await office.request(await office.register(repository.location))
+    office.bus.facts_left = 2
+    with pytest.raises(Died):
+        await office.list(ticket.scan_id)
+    repository.git("checkout", "-q", "a.py")
+    await office.replica().list(ticket.scan_id)
+
+    (failed,) = office.bus.told(ScanFailed)
+    assert failed.reason == "what the scan was to list is in no mirror any more: scan again"
+
+
 @pytest.mark.parametrize("published", range(1, 6))
 async def test_a_crash_in_the_middle_of_publishing_is_made_up_for(
     office: Office, repository: GitRepository, published: int
