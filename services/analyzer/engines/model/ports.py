@@ -35,11 +35,15 @@ class ChatReply:
 
 
 class ProviderUnavailable(Exception):
-    """It may pass: throttled, down, timed out. ``after`` is when to try again, in seconds."""
+    """It may pass: throttled, down, timed out. ``after`` is when to try again, in seconds.
 
-    def __init__(self, reason: str, *, after: float) -> None:
+    ``presumed_ticks`` is what may be on the bill for an answer that was lost on its way; 0 when nothing can be.
+    """
+
+    def __init__(self, reason: str, *, after: float, presumed_ticks: int = 0) -> None:
         super().__init__(reason)
         self.after = after
+        self.presumed_ticks = presumed_ticks
 
 
 class ProviderRefused(Exception):
@@ -69,7 +73,7 @@ class ChatModel(Protocol):
         """Tokens of a text, never fewer than the provider will count but in rare cases: reservations stand on it."""
 
     def price_ticks(self, *, input_tokens: int, output_tokens: int) -> int:
-        """What a request of this size costs at the dearest tier, nothing cached."""
+        """The most that a request of this size can cost: the dearest tier within its reach, nothing cached."""
 
     async def ask(self, request: ChatRequest) -> ChatReply:
         """One answer; waits for the governor and repeats what may pass within its deadline.
