@@ -44,14 +44,16 @@ async def strandline(*arguments: str, data: Path, bytecode: Path) -> AsyncIterat
 
 
 @contextlib.asynccontextmanager
-async def console(data: Path) -> AsyncIterator[Client]:
-    """The API of the deployment on that data directory; waits until it answers."""
+async def console(data: Path, process: Process) -> AsyncIterator[Client]:
+    """The API of the deployment on that data directory, as soon as it answers; ``process`` is what runs it."""
     client = Client.over_socket(str(data / "run" / "strandline.sock"))
     try:
         while True:
             with contextlib.suppress(Unreachable, ApiProblem):
                 await client.send("GET", "/repositories")
                 break
+            if process.returncode is not None:
+                raise RuntimeError(f"strandline ended: {(await process.communicate())[1].decode()[-1000:]}")
             await asyncio.sleep(0.005)
         yield client
     finally:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import signal
 import time
 from asyncio.subprocess import Process
 from datetime import UTC, datetime
@@ -32,15 +32,15 @@ async def measure(runs: int, *, files: int = FILES) -> list[Figure]:
     with scratch() as folder:
         repository = many_files(folder / "repository.git", files)
         data, bytecode = folder / "data", folder / "bytecode"
-        async with strandline("up", data=data, bytecode=bytecode) as process, console(data) as client:
+        async with strandline("up", data=data, bytecode=bytecode) as process, console(data, process) as client:
             scan_id, listed = await _queue(client, repository)
             listings.append(listed)
             before = memory_of(process)
-            _kill(process)
+            await _kill(process)
         for _ in range(runs):
             async with strandline("up", data=data, bytecode=bytecode) as process:
                 delay, whole, memory = await _go_on(process, data, scan_id)
-                _kill(process)
+                await _kill(process)
             delays.append(delay)
             totals.append(whole)
             peaks.append(sum(memory.values()))
@@ -77,18 +77,21 @@ async def _queue(client: Client, repository: Path) -> tuple[str, float]:
     return ticket.scan_id, time.perf_counter() - began
 
 
-def _kill(process: Process) -> None:
+async def _kill(process: Process) -> None:
     """All at once, as a power cut would: the process, its servers and its workers."""
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    for member in family:
-        member.send_signal(signal.SIGKILL)
-    psutil.wait_procs(family, timeout=10)
+    others = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    for other in others:
+        with contextlib.suppress(psutil.NoSuchProcess):  # ended by another's end
+            other.kill()
+    await process.wait()
+    psutil.wait_procs(others, timeout=10)
 
 
 async def _go_on(process: Process, data: Path, scan_id: str) -> tuple[float, float, dict[str, int]]:
     """Seconds from the API's first answer, and from the process's start, to the next file; memory some time later."""
     started = psutil.Process(process.pid).create_time()
-    async with console(data):
+    async with console(data, process):
         up = time.time()
         async with connect(_bus_of(data), name="benchmark") as bus:
             analysed = await _next_file(bus, scan_id, since=datetime.fromtimestamp(started, UTC))
