@@ -182,7 +182,8 @@ class GitMirrors:
 
     async def _open(self, location: str) -> Remote:
         await asyncio.to_thread(self._git.prepare)
-        await self._anywhere.prepare(None)
+        async with self._anywhere.lock:
+            await self._anywhere.prepare(None)
         return await asyncio.to_thread(open_remote, location, self._protocols)
 
     def _mirror(self, location: str) -> BareMirror:

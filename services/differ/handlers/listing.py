@@ -105,6 +105,9 @@ async def _make_plan(desk: Desk, request: ScanRequested, location: str, branch: 
     kept = await desk.store.keep_plan(request.scan_id, plan)
     if kept is None:
         await desk.mirrors.release(location, request.scan_id)
+    elif kept.tree != plan.tree and await desk.mirrors.holds(location, kept.tree):
+        # The same request was planned at the same time; our snapshot took the place of the one that counts.
+        await desk.mirrors.keep(location, request.scan_id, tree=kept.tree, commit=kept.commit)
     return kept
 
 

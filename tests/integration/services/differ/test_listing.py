@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Callable
 
@@ -225,6 +226,17 @@ async def test_a_crash_between_plan_and_publishing_repeats_the_listing_that_was_
     assert office.files(ticket.scan_id) == {"a.py": "listed", "src/b.py": "listed"}
     (first,) = [fact for fact in office.bus.told(FileQueued) if fact.path == "a.py"]
     assert await office.desk.blobs.get(first.content_hash) == b"print(1)\n"
+
+
+async def test_a_request_that_is_listed_twice_at_once_is_listed_by_one_plan(
+    office: Office, repository: GitRepository
+) -> None:
+    ticket = await office.request(await office.register(repository.location))
+    await asyncio.gather(
+        office.list(ticket.scan_id), office.list(ticket.scan_id), office.replica().list(ticket.scan_id)
+    )
+
+    assert office.files(ticket.scan_id) == {"a.py": "listed", "src/b.py": "listed"}
 
 
 async def test_another_replica_takes_over_a_listing_that_was_planned_elsewhere(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from libs.bus.api import Bucket, Delivery, Retry
@@ -39,6 +40,7 @@ class CountingEngine:
 
     async def analyse(self, source: Source) -> Examined:
         self.analysed.append(source.path)
+        await asyncio.sleep(0)
         if self.problem is not None:
             raise self.problem
         analysis = FileAnalysis.model_validate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from libs.events.analyzer import Category, FileAnalysis, Finding, Severity
@@ -53,6 +53,7 @@ def test_a_result_that_no_fact_could_carry_is_cut_and_says_by_how_much() -> None
     bulk=st.integers(0, 3000),
     path=st.text(alphabet="p\u0001ж", min_size=1, max_size=50).map(lambda part: (part * 32768)[:32768]),
 )
+@example(findings=3000, text="x" * 400, bulk=0, path="\u0001" * 32768)
 @settings(max_examples=15, deadline=None)
 def test_whatever_an_engine_says_of_whatever_path_fits_into_its_fact(
     findings: int, text: str, bulk: int, path: str
