@@ -22,6 +22,7 @@ from services.analyzer.engines.model.settings import PREFIX, ModelSettings
 TICKS_A_DOLLAR = 10**10
 MILLION = 1_000_000
 MISCOUNT = 2
+HALF_HOUR = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +100,7 @@ def most_of(tariff: Tariff, *, input_tokens: int, output_tokens: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class TablePrices:
-    """``tariff_at`` is asked for the hour: tables are dated, and some providers are cheaper at night."""
+    """``tariff_at`` is asked for the half hour: tables are dated, and some providers are cheaper at night."""
 
     model: str
     tariff_at: Callable[[datetime], Tariff]
@@ -108,16 +109,17 @@ class TablePrices:
     def cost(self, used: Tokens, *, billed: int | None) -> Cost:
         if billed is not None:
             return Cost(ticks=billed, source="billed", model=self.model)
-        ticks = price_of(self.tariff_at(self._hour()), used)
+        ticks = price_of(self.tariff_at(self._half_hour()), used)
         return Cost(ticks=ticks, source="priced" if ticks else "free", model=self.model)
 
     def most_ticks(self, *, input_tokens: int, output_tokens: int) -> int:
-        hour = self._hour()
-        coming = (self.tariff_at(hour), self.tariff_at(hour + timedelta(hours=1)))
+        start = self._half_hour()
+        coming = [self.tariff_at(start + count * HALF_HOUR) for count in range(3)]
         return max(most_of(tariff, input_tokens=input_tokens, output_tokens=output_tokens) for tariff in coming)
 
-    def _hour(self) -> datetime:
-        return self.now().replace(minute=0, second=0, microsecond=0)
+    def _half_hour(self) -> datetime:
+        now = self.now()
+        return now.replace(minute=now.minute // 30 * 30, second=0, microsecond=0)
 
 
 def find_prices(profile: Profile, settings: ModelSettings) -> TablePrices:
@@ -131,7 +133,7 @@ def find_prices(profile: Profile, settings: ModelSettings) -> TablePrices:
         return TablePrices(model=profile.model, tariff_at=lambda at: tariff)
     table = _Table(profile)
     if table.knows():
-        return TablePrices(model=profile.model, tariff_at=lru_cache(maxsize=4)(table.tariff_at))
+        return TablePrices(model=profile.model, tariff_at=lru_cache(maxsize=8)(table.tariff_at))
     if profile.is_local:
         return TablePrices(model=profile.model, tariff_at=lambda at: (_flat(*[Decimal(0)] * 3),))
     raise ModelMisconfigured(

@@ -120,9 +120,9 @@ _ALL = (
     Profile(
         name="deepseek",
         url="https://api.deepseek.com/v1",
-        model="deepseek-chat",
+        model="deepseek-v4-flash",
         key_variable="DEEPSEEK_API_KEY",
-        context_tokens=64_000,
+        context_tokens=1_000_000,
         structured="json_object",
         priced_as="deepseek",
     ),
