@@ -29,7 +29,7 @@ from libs.questions.ledger import (
 from libs.questions.reviewer import GetReview, ReviewAgain
 from libs.runtime.tasks import beside
 from services.console.http.bus import OnBus
-from services.console.http.sse import STREAMED, Event, event_stream
+from services.console.http.sse import STREAMED, Event, Stopping, event_stream
 
 router = APIRouter(prefix="/scans", tags=["scans"])
 
@@ -91,10 +91,12 @@ async def review_again(scan_id: str, bus: OnBus) -> ReviewCompleted:
 
 
 @router.get("/{scan_id}/follow", response_model=None, responses=STREAMED)
-async def follow_scan(scan_id: str, bus: OnBus, after: Annotated[int, Query(ge=0)] = 0) -> EventSourceResponse:
+async def follow_scan(
+    scan_id: str, bus: OnBus, stopping: Stopping, after: Annotated[int, Query(ge=0)] = 0
+) -> EventSourceResponse:
     """Server-sent events until the scan is reviewed: ``ticket``, ``progress``, ``files`` (outcomes after the ordinal
     ``after``), ``in_hand``, and at last ``review``."""
-    return event_stream(_following(bus, scan_id, after))
+    return event_stream(_following(bus, scan_id, after), stopping)
 
 
 async def _following(bus: Bus, scan_id: str, after: int) -> AsyncGenerator[Event, None]:

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, cast
 
+from fastapi import Depends, Request
 from fastapi.sse import EventSourceResponse, format_sse_event
 
 STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
@@ -25,17 +26,31 @@ class Event:
     id: str | None = None
 
 
-def event_stream(events: AsyncGenerator[Event, None]) -> EventSourceResponse:
-    """The response that sends these events until they end or the client leaves."""
-    return EventSourceResponse(_lines(events), headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
+def stopping_of(request: Request) -> asyncio.Event:
+    return cast("asyncio.Event", request.app.state.stopping)
 
 
-async def _lines(events: AsyncGenerator[Event, None]) -> AsyncIterator[bytes]:
+Stopping = Annotated[asyncio.Event, Depends(stopping_of)]
+"""Set when the server stops: a stream that is still open ends then, it would hold the server up."""
+
+
+def event_stream(events: AsyncGenerator[Event, None], stopping: asyncio.Event) -> EventSourceResponse:
+    """The response that sends these events until they end, the client leaves or the server stops."""
+    lines = _lines(events, stopping)
+    return EventSourceResponse(lines, headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
+
+
+async def _lines(events: AsyncGenerator[Event, None], stopping: asyncio.Event) -> AsyncIterator[bytes]:
     following: asyncio.Task[Event] | None = None
+    stopped = asyncio.ensure_future(stopping.wait())
     try:
         while True:
             following = following or asyncio.ensure_future(anext(events))
-            done, _ = await asyncio.wait([following], timeout=QUIET_SECONDS)
+            done, _ = await asyncio.wait(
+                [following, stopped], timeout=QUIET_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            if stopped in done:
+                return
             if not done:
                 yield b": still here\n\n"
                 continue
@@ -46,6 +61,7 @@ async def _lines(events: AsyncGenerator[Event, None]) -> AsyncIterator[bytes]:
             following = None
             yield format_sse_event(data_str=event.data, event=event.name, id=event.id)
     finally:
+        stopped.cancel()
         if following is not None:
             following.cancel()
             with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -19,8 +21,19 @@ from services.standalone.show.terminal import results_console
 from services.standalone.show.views import View
 
 
+class ScanId(click.ParamType[str]):
+    """A scan's id as ``strandline status`` shows it."""
+
+    name = "SCAN_ID"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", value):
+            self.fail(f"{value!r} is no scan id; `strandline status` shows those there are", param, ctx)
+        return str(value)
+
+
 @click.command()
-@click.argument("scan_id", required=False)
+@click.argument("scan_id", type=ScanId(), required=False)
 @click.option("--json", "json_output", is_flag=True)
 @data_option
 @runs
@@ -40,7 +53,7 @@ async def status(place: Place, scan_id: str | None, json_output: bool) -> None:
 
 
 @click.command()
-@click.argument("scan_id")
+@click.argument("scan_id", type=ScanId())
 @data_option
 @runs
 async def pause(place: Place, scan_id: str) -> None:
@@ -50,7 +63,7 @@ async def pause(place: Place, scan_id: str) -> None:
 
 
 @click.command()
-@click.argument("scan_id")
+@click.argument("scan_id", type=ScanId())
 @click.option("--budget", "budget_ticks", type=Dollars(), metavar="USD", help="Another budget for the scan.")
 @data_option
 @runs
@@ -68,7 +81,7 @@ async def resume(place: Place, scan_id: str, budget_ticks: int | None) -> None:
 
 
 @click.command()
-@click.argument("scan_id")
+@click.argument("scan_id", type=ScanId())
 @data_option
 @runs
 async def cancel(place: Place, scan_id: str) -> None:
@@ -78,7 +91,7 @@ async def cancel(place: Place, scan_id: str) -> None:
 
 
 @click.command()
-@click.argument("scan_id")
+@click.argument("scan_id", type=ScanId())
 @data_option
 @runs
 async def finish(place: Place, scan_id: str) -> None:
@@ -88,7 +101,7 @@ async def finish(place: Place, scan_id: str) -> None:
 
 
 @click.command()
-@click.argument("scan_id")
+@click.argument("scan_id", type=ScanId())
 @data_option
 @runs
 async def review(place: Place, scan_id: str) -> None:
