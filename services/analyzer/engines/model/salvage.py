@@ -130,16 +130,17 @@ def _repaired(text: str) -> Iterator[Candidate]:
     start = min((at for at in (text.find("{"), text.find("[")) if at >= 0), default=-1)
     if start < 0:
         return
+    body = text[start : text.rfind("}" if text[start] == "{" else "]") + 1]
+    closed = bool(body) and all(body.count(pair[0]) == body.count(pair[1]) for pair in ("{}", "[]"))
     try:
-        value = json_repair.loads(text[start:], skip_json_loads=True)
+        value = json_repair.loads(body if closed else text[start:], skip_json_loads=True)
     except Exception:  # noqa: BLE001 - a guess that fails is no guess, whatever it dies of
         return
     found = next(filter(None, (_candidate(item, "repaired", whole=False) for item in _parts(value))), None)
     if found is None:
         return
-    closed = all(text.count(opening) == text.count(closing) for opening, closing in ("{}", "[]"))
     findings = found.findings if closed else found.findings[:-1]
-    whole = closed and len(_TITLES.findall(text)) <= len(findings)
+    whole = closed and len(_TITLES.findall(body)) <= len(findings)
     yield Candidate(rung="repaired" if whole else "salvaged", summary=found.summary, findings=findings, whole=whole)
 
 

@@ -81,7 +81,7 @@ def test_a_clean_empty_list_means_that_nothing_was_found() -> None:
         a_text(a_raw()).replace('"', "'"),
         a_text(a_raw(description="the QnameQ is wrong")).replace("Q", '"'),
     ],
-    ids="fence prose thought twice-encoded wrapped bare-list commas single-quotes unescaped-quotes".split(),
+    ids=lambda text: text[:12],
 )
 def test_a_finding_is_had_whole_from_a_spoilt_wrapping(text: str) -> None:
     answer = an_answer(text)
