@@ -68,10 +68,22 @@ def test_every_reply_has_its_text_and_how_it_ended(body: bytes, text: str, finis
     assert (told.text, told.finish) == (text, finish)
 
 
-KEYS = (
-    "choices message content text usage finish_reason stop_reason refusal cost prompt_tokens completion_tokens"
-    " cost_in_usd_ticks prompt_tokens_details input_tokens"
-).split()
+KEYS = [
+    "choices",
+    "message",
+    "content",
+    "text",
+    "usage",
+    "finish_reason",
+    "stop_reason",
+    "refusal",
+    "cost",
+    "prompt_tokens",
+    "completion_tokens",
+    "cost_in_usd_ticks",
+    "prompt_tokens_details",
+    "input_tokens",
+]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda parts: (
