@@ -23,6 +23,7 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
 
+from benchmarks.processes import cpu_seconds, cpu_since
 from libs.bus.jetstream import connect
 from libs.db.database import open_database
 from libs.db.migrations import migrate
@@ -64,8 +65,8 @@ class Recorded:
     rows: Rows
 
 
-async def move_the_same(data: Path, files: int) -> float:
-    """Files a second, after a scan of so many files has been made in that data directory."""
+async def move_the_same(data: Path, files: int) -> tuple[float, float]:
+    """Files a second, and seconds of CPU a file, after a scan of so many files was made in that data directory."""
     async with _servers(data) as servers:
         recorded = await _record(servers)
     if len(recorded.analyzed) != files:
@@ -73,7 +74,9 @@ async def move_the_same(data: Path, files: int) -> float:
     fresh = data.with_name(f"{data.name}-raw")
     async with _servers(fresh) as servers:
         await _lay_out(servers)
-        return files / await _move(servers, recorded)
+        before = cpu_seconds()
+        rate = files / await _move(servers, recorded)
+        return rate, sum(cpu_since(before).values()) / files
 
 
 @contextlib.asynccontextmanager
