@@ -68,8 +68,9 @@ async def follow_scan(client: Client, followed: Followed, view: View) -> None:
         if name == "ticket":
             _ticket(ScanTicket.model_validate_json(data))
         elif name == "progress":
-            await _name_where_needed(client, followed, view)
-            _progress(followed, Progress.model_validate_json(data), view)
+            progress = Progress.model_validate_json(data)
+            await _name_where_needed(client, followed, progress.repository_id, view)
+            _progress(followed, progress, view)
         elif name == "files":
             accounted = AccountedFiles.model_validate_json(data).files
             view.files(accounted)
@@ -80,7 +81,7 @@ async def follow_scan(client: Client, followed: Followed, view: View) -> None:
             followed.review = ReviewCompleted.model_validate_json(data)
 
 
-async def _name_where_needed(client: Client, followed: Followed, view: View) -> None:
+async def _name_where_needed(client: Client, followed: Followed, name: str, view: View) -> None:
     """While other scans are at work their output may go to the same place: then each line says whose it is."""
     now = time.monotonic()
     if now < followed.look_again_at:
@@ -88,8 +89,7 @@ async def _name_where_needed(client: Client, followed: Followed, view: View) -> 
     followed.look_again_at = now + LOOK_SECONDS
     scans = (await client.ask(Scans, "GET", "/scans", params={"active": True})).scans
     others = any(scan.scan_id != followed.scan_id and scan.state in ("requested", "running") for scan in scans)
-    mine = next((scan.repository_id for scan in scans if scan.scan_id == followed.scan_id), followed.scan_id)
-    view.label(mine if others else "")
+    view.label(name if others else "")
 
 
 def _ticket(ticket: ScanTicket) -> None:
