@@ -35,6 +35,7 @@ GROK = (
         reasoning=Decimal(5),
     ),
 )
+PARTS = ("input", "cached", "written", "output", "reasoning")
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 GOLDEN: list[tuple[str, dict[str, Any], Tokens, int]] = [
@@ -172,6 +173,20 @@ def test_no_answer_of_a_size_costs_more_than_was_reserved(tariff: Any, most_in: 
     )
 
     assert price_of(tariff, used) <= most_of(tariff, input_tokens=most_in, output_tokens=most_out)
+
+
+@pytest.mark.parametrize("dearest", ["input", "cached", "written", "output", "reasoning"])
+def test_whichever_kind_of_token_is_dearest_is_reserved_for(dearest: str) -> None:
+    rate = Rates(**{name: Decimal(9 if name == dearest else 1) for name in PARTS})
+    used = Tokens(
+        input=100,
+        cached=100 if dearest == "cached" else 0,
+        written=100 if dearest == "written" else 0,
+        output=100,
+        reasoning=100 if dearest == "reasoning" else 0,
+    )
+
+    assert price_of((rate,), used) == most_of((rate,), input_tokens=100, output_tokens=100)
 
 
 def test_a_request_that_may_have_been_miscounted_is_reserved_at_the_next_tier() -> None:
