@@ -98,10 +98,16 @@ async def answering(
             if "traceparent" in headers:
                 trace_context.attach(propagate.extract(headers))
             reply = await reply_to(question, frame.data, handler)
+        payload = b"" if isinstance(reply, Refused) else encode_model(reply)
+        if len(payload) > link.max_payload - 1024:
+            # The server would close the connection over it, and every subscription with it.
+            reply = Refused(
+                f"the answer has {len(payload)} bytes, too many for one message: ask for fewer", code="invalid"
+            )
         if isinstance(reply, Refused):
             link.send(frame.reply, quote(reply.reason).encode(), headers=header_block({REFUSED: reply.code}))
         else:
-            link.send(frame.reply, encode_model(reply))
+            link.send(frame.reply, payload)
 
     def hear(frame: Frame) -> None:
         task = asyncio.create_task(answer(frame))

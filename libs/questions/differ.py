@@ -35,7 +35,7 @@ class Repositories(Model):
 
 
 class RegisterRepository(Question[Repository]):
-    """Register a location and branch, or find it: the same two are the same repository."""
+    """Register a location and branch, or find it: the same two are the same repository; what is given is set."""
 
     location: str = Field(min_length=1, max_length=4096)
     branch: str | None = Field(None, max_length=1024)

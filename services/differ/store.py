@@ -25,7 +25,11 @@ FROM repositories r
 REGISTER = """
 INSERT INTO repositories (id, location, branch, interval_seconds, budget_ticks, engine, next_scan_at)
 VALUES ($1, $2, $3, $4::integer, $5, $6, now() + make_interval(secs => $4::integer))
-ON CONFLICT (location, coalesce(branch, '')) DO NOTHING
+ON CONFLICT (location, coalesce(branch, '')) DO UPDATE SET
+    interval_seconds = coalesce(EXCLUDED.interval_seconds, repositories.interval_seconds),
+    next_scan_at = coalesce(EXCLUDED.next_scan_at, repositories.next_scan_at),
+    budget_ticks = coalesce(EXCLUDED.budget_ticks, repositories.budget_ticks),
+    engine = CASE WHEN EXCLUDED.engine = 'auto' THEN repositories.engine ELSE EXCLUDED.engine END
 """
 CHANGE = """
 UPDATE repositories SET

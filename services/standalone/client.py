@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, TypeVar
 
 import httpx2 as httpx
@@ -82,7 +82,7 @@ class Client:
                     await response.aread()
                     raise _problem(response)
                 fields: dict[str, str] = {}
-                async for line in response.aiter_lines():
+                async for line in _lines(response.aiter_bytes()):
                     if line:
                         name, _, value = line.partition(":")
                         fields[name] = value.removeprefix(" ")
@@ -95,6 +95,15 @@ class Client:
 
 TIMEOUT = httpx.Timeout(130, connect=10)
 STREAM_TIMEOUT = httpx.Timeout(60, connect=10)
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
+    """Lines as the server ends them; what else Unicode knows for line ends may stand in a path."""
+    rest = b""
+    async for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line.decode()
 
 
 def _problem(response: httpx.Response) -> ApiProblem:

@@ -149,7 +149,7 @@ async def _events(bus: Bus, scan_id: str, after: int, nudge: _Nudge) -> AsyncIte
         if nudge.in_hand is not None:
             yield Event(name="in_hand", data=nudge.in_hand.decode())
             nudge.in_hand = None
-        if progress is not None and progress.state == "completed":
+        if progress is not None and progress.state in ("completed", "cancelled"):
             review = await _ask(bus, GetReview(scan_id=scan_id))
             if review is not None:
                 yield _event("review", review)

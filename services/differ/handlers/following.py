@@ -5,7 +5,7 @@ from __future__ import annotations
 from libs.bus.api import Delivery, NoAnswer, Refused, Reject, Retry
 from libs.events.ledger import ScanCancelled, ScanCompleted, ScanHalted, ScanResumed
 from libs.events.subjects import analyze_consumer
-from libs.questions.ledger import GetProgress
+from libs.questions.ledger import GetProgress, ScanState
 from services.differ.handlers.desk import Desk
 from services.differ.handlers.requests import follow_up
 
@@ -25,18 +25,26 @@ async def follow_state(desk: Desk, delivery: Delivery) -> None:
 
 
 async def align_consumer(desk: Desk, scan_id: str) -> None:
-    """Pause, resume or delete the scan's consumer as its present state asks."""
+    """Pause, resume or delete the scan's consumer as its present state asks.
+
+    Asked again after acting: whoever acts last has seen the last state, however several of us are interleaved.
+    """
+    consumer, acted_on = analyze_consumer(scan_id), None
+    while (state := await _state(desk, scan_id)) != acted_on:
+        if state == "halted":
+            await desk.bus.pause_consumer(consumer)
+        elif state in ("cancelled", "completed", "failed"):
+            await desk.bus.delete_consumer(consumer)
+        else:
+            await desk.bus.resume_consumer(consumer)
+        acted_on = state
+
+
+async def _state(desk: Desk, scan_id: str) -> ScanState:
     try:
-        progress = await desk.bus.ask(GetProgress(scan_id=scan_id))
+        return (await desk.bus.ask(GetProgress(scan_id=scan_id))).state
     except (NoAnswer, Refused) as error:
         raise Retry(f"the ledger does not say how scan {scan_id} stands: {error}", after=0.5) from error
-    consumer = analyze_consumer(scan_id)
-    if progress.state == "halted":
-        await desk.bus.pause_consumer(consumer)
-    elif progress.state in ("cancelled", "completed", "failed"):
-        await desk.bus.delete_consumer(consumer)
-    else:
-        await desk.bus.resume_consumer(consumer)
 
 
 async def _close(desk: Desk, fact: ScanCompleted) -> None:

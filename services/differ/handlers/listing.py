@@ -28,7 +28,7 @@ PARALLEL = 1000
 """Files of one scan in hand at once over all analyzers, where nobody says otherwise."""
 AT_ONCE = 2000
 """Facts made and published in one go."""
-SEEN_TREES = 5
+SEEN_TREES = 50
 """Scans since the base whose trees are looked through for files that are gone; older ones were looked through then."""
 
 
@@ -38,9 +38,12 @@ async def list_scan(desk: Desk, delivery: Delivery) -> None:
     if not isinstance(request, ScanRequested):
         raise Reject(f"expected a requested scan, got {request.type_name}")
     scan = await desk.store.scan(request.scan_id)
-    if scan is None or scan.state == "completed":
+    if scan is None:
         return
-    if scan.state == "failed":
+    if scan.state == "completed":
+        # It may have ended while it was listed, and its queue been made after that.
+        await desk.bus.delete_consumer(analyze_consumer(request.scan_id))
+    elif scan.state == "failed":
         await _tell_failure(desk, request, scan)
     elif scan.state == "active":
         await align_consumer(desk, request.scan_id)
@@ -176,6 +179,8 @@ async def _choose_base(
         return None, await _why_no_base(desk, request)
     if not await desk.mirrors.holds(location, base.tree):
         return None, "everything: the last scanned tree is gone"
+    if await desk.store.trees_since(request.repository_id, base.scan_id, most=1):
+        return None, "everything: the last scan did not cover everything, or had another engine or settings"
     rewritten = base.commit and snapshot.commit and base.commit != snapshot.commit
     if rewritten and not await desk.mirrors.is_ancestor(location, base.commit or "", snapshot.commit or ""):
         return None, "everything: the history was rewritten"

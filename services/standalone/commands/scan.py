@@ -199,6 +199,6 @@ def _how_to_go_on(progress: Progress) -> str:
     unreached = progress.coverage.total - progress.accounted
     spent = f"{dollars(progress.settled_ticks)} spent, {unreached} files wait"
     mend = f"`strandline resume {progress.scan_id}` goes on"
-    if progress.halt_reason.startswith("budget"):
+    if "budget" in progress.halt_reason:
         mend = f"{mend} with `--budget USD`, `strandline finish {progress.scan_id}` ends it"
     return f"halted ({progress.halt_reason}): {spent}; {mend}"
