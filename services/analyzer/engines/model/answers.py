@@ -85,7 +85,8 @@ def read_unclean(text: str, *, shown: Container[int], last: int) -> Answer:
 
 def read(text: str, *, shown: Container[int], last: int) -> Answer:
     """Both, for whoever has the time."""
-    return read_clean(text, shown=shown, last=last) or read_unclean(text, shown=shown, last=last)
+    answer = read_clean(text, shown=shown, last=last)
+    return answer if answer and answer.state != "unusable" else read_unclean(text, shown=shown, last=last)
 
 
 def _worth(answer: Answer) -> tuple[bool, int, bool, int]:

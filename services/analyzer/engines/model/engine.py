@@ -17,7 +17,7 @@ import structlog
 from libs.bus.api import Retry
 from libs.events.analyzer import Cost, FailReason, FileAnalysis, Usage
 from services.analyzer.engines.model import asking
-from services.analyzer.engines.model.answers import Answer, read_clean, read_unclean
+from services.analyzer.engines.model.answers import Answer, read, read_clean, read_unclean
 from services.analyzer.engines.model.merging import findings_of, merge
 from services.analyzer.engines.model.pieces import Piece
 from services.analyzer.engines.model.plans import Plan, plan_for, smaller
@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 NAME = "llm"
 MAX_UNFINISHED = 256
 MAX_PLANS = 128
+LONG_REPLY = 50_000
 MAX_SUMMARY = 2000
 _SURENESS = ("priced", "billed", "free")
 
@@ -215,6 +216,8 @@ def _keep(kept: dict[str, Kept], key: str, value: Kept, *, most: int) -> None:
 
 
 async def _read(reply: ChatReply, piece: Piece, *, last: int) -> Answer:
+    if len(reply.text) > LONG_REPLY:
+        return await asyncio.to_thread(read, reply.text, shown=piece.shown, last=last)
     answer = read_clean(reply.text, shown=piece.shown, last=last)
     if answer is not None and answer.state != "unusable":
         return answer

@@ -18,7 +18,7 @@ from pydantic_core import from_json
 
 from services.analyzer.engines.static.limits import nesting
 
-MAX_REPLY = 2 << 20
+MAX_REPLY = 8 << 20
 MAX_REPAIR = 256 << 10
 MAX_DEPTH = 100
 MAX_STARTS = 50
@@ -26,6 +26,7 @@ _THOUGHT = re.compile(r"^.*</think(?:ing)?>", re.DOTALL)
 _LIST = re.compile(r"\"?findings\"?\s*:\s*\[")
 _GAP = re.compile(r"[\s,]*")
 _TITLES = re.compile(r"[\"']?title[\"']?\s*:")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _DECODER = json.JSONDecoder()
 
 
@@ -131,7 +132,7 @@ def _repaired(text: str) -> Iterator[Candidate]:
     if start < 0:
         return
     body = text[start : text.rfind("}" if text[start] == "{" else "]") + 1]
-    closed = bool(body) and all(body.count(pair[0]) == body.count(pair[1]) for pair in ("{}", "[]"))
+    closed = bool(body) and _is_balanced(body)
     try:
         value = json_repair.loads(body if closed else text[start:], skip_json_loads=True)
     except Exception:  # noqa: BLE001 - a guess that fails is no guess, whatever it dies of
@@ -142,6 +143,12 @@ def _repaired(text: str) -> Iterator[Candidate]:
     findings = found.findings if closed else found.findings[:-1]
     whole = closed and len(_TITLES.findall(body)) <= len(findings)
     yield Candidate(rung="repaired" if whole else "salvaged", summary=found.summary, findings=findings, whole=whole)
+
+
+def _is_balanced(text: str) -> bool:
+    """Whether every bracket and quotation mark has its other; in prose they may not, then it is called broken."""
+    bare = _STRING.sub("", text)
+    return '"' not in bare and all(bare.count(pair[0]) == bare.count(pair[1]) for pair in ("{}", "[]"))
 
 
 def _parts(value: object) -> list[object]:

@@ -15,8 +15,8 @@ from services.analyzer.engines.model.answers import MAX_KEPT, Answer, read
 LAST = 40
 SHOWN = range(1, LAST + 1)
 
-titles = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), min_size=1, max_size=60).map(
-    lambda text: f"T{text}"
+titles = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=60).map(
+    lambda text: f"T{text}."
 )
 raw_findings = st.fixed_dictionaries(
     {
@@ -33,7 +33,10 @@ raw_findings = st.fixed_dictionaries(
     }
 )
 raw_answers = st.fixed_dictionaries(
-    {"summary": titles, "findings": st.lists(raw_findings, max_size=5, unique_by=lambda raw: raw["title"])}
+    {
+        "summary": titles,
+        "findings": st.lists(raw_findings, max_size=5, unique_by=lambda raw: " ".join(raw["title"].split())),
+    }
 )
 
 
