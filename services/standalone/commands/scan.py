@@ -158,10 +158,10 @@ class Outage:
         self._tries += 1
         if self._tries > (MOST_TRIES if begun or not self._remote else 1):
             raise gone
+        own = gone.gone and not self._remote
         if self._tries == 1 and begun:
-            waiting = f"{gone}; waiting for it" if self._remote else "the process that ran the scan is gone; going on"
-            view.say(waiting)
-        await asyncio.sleep(TRY_AGAIN if self._remote else 0)
+            view.say("the process that ran the scan is gone; going on" if own else f"waiting: {gone}")
+        await asyncio.sleep(0 if own else TRY_AGAIN)
 
 
 async def _request(where: dict[str, Any], wish: dict[str, Any], client: Client, view: View) -> Followed:
@@ -169,8 +169,19 @@ async def _request(where: dict[str, Any], wish: dict[str, Any], client: Client, 
     ticket = await client.ask(ScanTicket, "POST", f"/repositories/{repository.id}/scans", json=wish)
     followed = Followed(scan_id=ticket.scan_id)
     if ticket.joined:
-        await join_scan(client, followed, view)
+        await _join(client, followed, wish, view)
     return followed
+
+
+async def _join(client: Client, followed: Followed, wish: dict[str, Any], view: View) -> None:
+    """A scan under way lists what it listed; of what is wished for now only the budget can still be had."""
+    if "budget_ticks" in wish:
+        budget = {"budget_ticks": wish["budget_ticks"]}
+        await client.ask(Progress, "POST", f"/scans/{followed.scan_id}/resume", json=budget)
+    view.say(f"joined scan {followed.scan_id}, which was under way: edits since it began wait for the next scan")
+    if ignored := sorted(f"--{name}" for name in wish if name != "budget_ticks" and wish[name] != "auto"):
+        view.say(f"warning: {', '.join(ignored)} cannot change it; `strandline cancel {followed.scan_id}` ends it")
+    await join_scan(client, followed, view)
 
 
 async def _report(client: Client, followed: Followed) -> Report:
