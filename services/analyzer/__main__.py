@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
@@ -14,6 +14,11 @@ from libs.runtime.serve import Checks, serve
 from libs.runtime.tasks import beside
 from services.analyzer.claims import LASTS
 from services.analyzer.clients.ledger import LedgerMeter
+from services.analyzer.engines.model.client import open_chat_model
+from services.analyzer.engines.model.engine import NAME as MODEL_ENGINE
+from services.analyzer.engines.model.engine import open_model_engine
+from services.analyzer.engines.model.profiles import ModelMisconfigured
+from services.analyzer.engines.model.settings import is_configured, read_settings
 from services.analyzer.engines.static.engine import open_static_engine
 from services.analyzer.handlers import Bench, analyse_file, describe_engines, give_up, show_what_is_in_hand
 from services.analyzer.ports import Engine
@@ -24,15 +29,24 @@ from services.analyzer.turns import Turns, taking_turns
 @contextlib.asynccontextmanager
 async def open_analyzer(settings: Settings, bus: Bus) -> AsyncIterator[Checks]:
     """The analyzer with the engines that its settings allow."""
-    async with (
-        open_static_engine(workers=settings.workers, file_seconds=settings.file_seconds) as static,
-        open_with_engines(settings, bus, [static]) as checks,
-    ):
-        yield checks
+    async with AsyncExitStack() as stack:
+        opened = open_static_engine(workers=settings.workers, file_seconds=settings.file_seconds)
+        static = await stack.enter_async_context(opened)
+        engines, problems = [static], {}
+        try:
+            model_settings = read_settings()
+            if is_configured(model_settings):
+                model = await stack.enter_async_context(open_chat_model(model_settings))
+                engines.insert(0, open_model_engine(static, model))
+        except ModelMisconfigured as error:
+            problems[MODEL_ENGINE] = str(error)
+        yield await stack.enter_async_context(open_with_engines(settings, bus, engines, problems=problems))
 
 
 @contextlib.asynccontextmanager
-async def open_with_engines(settings: Settings, bus: Bus, engines: list[Engine]) -> AsyncIterator[Checks]:
+async def open_with_engines(
+    settings: Settings, bus: Bus, engines: list[Engine], *, problems: Mapping[str, str] | None = None
+) -> AsyncIterator[Checks]:
     """The analyzer on given engines; the first is what ``auto`` means."""
     bench = Bench(
         bus=bus,
@@ -44,7 +58,8 @@ async def open_with_engines(settings: Settings, bus: Bus, engines: list[Engine])
     )
     turns = Turns(bus, partial(analyse_file, bench), partial(give_up, bench), parallel=settings.parallel)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(bus.answer(DescribeEngines, partial(describe_engines, bench, engines[0].name)))
+        described = partial(describe_engines, bench, engines[0].name, problems=problems)
+        await stack.enter_async_context(bus.answer(DescribeEngines, described))
         await stack.enter_async_context(taking_turns(turns, bus))
         await stack.enter_async_context(beside(in_hand=partial(show_what_is_in_hand, bench)))
         yield {}

@@ -158,9 +158,12 @@ async def _analyse_and_keep(bench: Bench, engine: Engine, source: Source, queued
     return kept
 
 
-async def describe_engines(bench: Bench, preferred: str, question: DescribeEngines) -> Engines:
-    """Which engines there are, and which of them ``auto`` means."""
-    return Engines(engines={name: engine.version for name, engine in bench.engines.items()}, preferred=preferred)
+async def describe_engines(
+    bench: Bench, preferred: str, question: DescribeEngines, *, problems: Mapping[str, str] | None = None
+) -> Engines:
+    """Which engines there are, which of them ``auto`` means, and what keeps others from working."""
+    engines = {name: engine.version for name, engine in bench.engines.items()}
+    return Engines(engines=engines, preferred=preferred, problems=dict(problems or {}))
 
 
 async def show_what_is_in_hand(bench: Bench, *, every: float = 0.25) -> None:
