@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -41,6 +43,10 @@ READY_SECONDS = 2.0
 """What a readiness check gets to answer in."""
 
 
+class CannotListen(Exception):
+    """The address to serve on cannot be had; the message says which and why."""
+
+
 def serve(name: str, settings_type: type[Configured], open_service: OpenService[Configured]) -> None:
     """Run one service until SIGTERM or SIGINT. Exits with 64 when the environment is wrong.
 
@@ -58,6 +64,9 @@ def serve(name: str, settings_type: type[Configured], open_service: OpenService[
     collect_less_often()
     try:
         uvloop.run(_live(name, settings, open_service))
+    except CannotListen as problem:
+        print(f"{name}: {problem}", file=sys.stderr)
+        raise SystemExit(2) from None
     except Exception:
         log.exception("service_failed")
         raise SystemExit(1) from None
@@ -158,14 +167,19 @@ async def http_server(
     """Serve an application inside this process, without uvicorn's own signal handling.
 
     ``app.state.stopping`` is an event that is set when serving ends: streams that nobody else would end wait for it.
+
+    Raises:
+        CannotListen: somebody else has the port, or there is no such address here.
     """
     app.state.stopping = asyncio.Event()
+    # Bound here: uvicorn ends the whole process with a traceback when it cannot.
+    sockets = None if unix_socket else [_listen(host, port)]
     server = _Server(
         uvicorn.Config(
             app, host=host, port=port, uds=unix_socket, log_config=None, access_log=False, timeout_graceful_shutdown=2
         )
     )
-    running = asyncio.create_task(server.serve(), name="http-server")
+    running = asyncio.create_task(server.serve(sockets=sockets), name="http-server")
     try:
         while not server.started:
             if running.done():
@@ -177,6 +191,14 @@ async def http_server(
         app.state.stopping.set()
         server.should_exit = True
         await running
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        why = os.strerror(error.errno or 0).lower()
+        raise CannotListen(f"cannot listen on {host} port {port}: {why}; choose another") from error
 
 
 class _Server(uvicorn.Server):

@@ -18,8 +18,8 @@ log = structlog.get_logger(__name__)
 @contextlib.asynccontextmanager
 async def open_console(settings: Settings, bus: Bus) -> AsyncIterator[Checks]:
     """The public API on its own port."""
-    async with http_server(make_app(bus), host=settings.host, port=settings.port):
-        log.info("console_listening", host=settings.host, port=settings.port)
+    async with http_server(make_app(bus), host=settings.host, port=settings.port) as server:
+        log.info("console_listening", host=settings.host, port=server.servers[0].sockets[0].getsockname()[1])
         yield {}
 
 

@@ -23,7 +23,11 @@ class ApiProblem(Exception):
 
 
 class Unreachable(Exception):
-    """The deployment does not answer (any more)."""
+    """The deployment does not answer (any more). ``gone``: nobody is there; otherwise part of it is away just now."""
+
+    def __init__(self, message: str, *, gone: bool = True) -> None:
+        super().__init__(message)
+        self.gone = gone
 
 
 class Client:
@@ -51,7 +55,7 @@ class Client:
 
         Raises:
             ApiProblem: the deployment refuses.
-            Unreachable: there is no deployment there.
+            Unreachable: there is no deployment there, or part of it is away.
         """
         try:
             response = await self._http.request(method, path, **options)
@@ -106,9 +110,11 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
             yield line.decode()
 
 
-def _problem(response: httpx.Response) -> ApiProblem:
+def _problem(response: httpx.Response) -> ApiProblem | Unreachable:
     try:
         body = response.json()
-        return ApiProblem(str(body["title"]).replace(" ", "_"), str(body["detail"]), response.status_code)
+        problem = ApiProblem(str(body["title"]).replace(" ", "_"), str(body["detail"]), response.status_code)
     except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
-        return ApiProblem("error", f"the deployment answered {response.status_code}", response.status_code)
+        problem = ApiProblem("error", f"the deployment answered {response.status_code}", response.status_code)
+    away = response.status_code in (502, 503, 504)
+    return Unreachable(str(problem), gone=False) if away else problem

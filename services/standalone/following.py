@@ -9,7 +9,7 @@ from libs.events.reviewer import ReviewCompleted
 from libs.questions.analyzer import InHand
 from libs.questions.differ import ScanTicket
 from libs.questions.ledger import AccountedFiles, Progress, Scans
-from services.standalone.client import ApiProblem, Client
+from services.standalone.client import ApiProblem, Client, Unreachable
 from services.standalone.show.money import dollars
 from services.standalone.show.safe import safe
 from services.standalone.show.views import View
@@ -87,7 +87,10 @@ async def _name_where_needed(client: Client, followed: Followed, name: str, view
     if now < followed.look_again_at:
         return
     followed.look_again_at = now + LOOK_SECONDS
-    scans = (await client.ask(Scans, "GET", "/scans", params={"active": True})).scans
+    try:
+        scans = (await client.ask(Scans, "GET", "/scans", params={"active": True})).scans
+    except Unreachable:
+        return  # names can wait, and whether the scan is followed is for the stream to say
     others = any(scan.scan_id != followed.scan_id and scan.state in ("requested", "running") for scan in scans)
     view.label(name if others else "")
 
@@ -100,7 +103,7 @@ def _ticket(ticket: ScanTicket) -> None:
 def _progress(followed: Followed, progress: Progress, view: View) -> None:
     if progress.started_at and "started" not in followed.said:
         followed.said.add("started")
-        view.say(f"scan {progress.scan_id}: {progress.coverage.total} files listed, {progress.mode_reason}")
+        view.say(f"scan {progress.scan_id}: {progress.coverage.total} files listed, {safe(progress.mode_reason)}")
         for warning in progress.warnings:
             view.say(f"warning: {safe(warning)}")
     view.progress(progress)

@@ -125,7 +125,7 @@ def _plan(tasks: Sequence[Task]) -> str:
     hours = sum(task.hours for task in tasks)
     counted = Counter(task.priority for task in tasks)
     parts = ", ".join(f"{counted[priority]} {priority}" for priority in Priority if counted[priority])
-    return f"The plan has {_many(len(tasks), 'task')} of about {hours:,.0f} hours in all ({parts})."
+    return f"The plan has {_many(len(tasks), 'task')} of about {_many(max(1, round(hours)), 'hour')} in all ({parts})."
 
 
 def _hot(spots: Sequence[HotSpot]) -> list[str]:

@@ -170,7 +170,8 @@ def _coverage(progress: Progress) -> str:
     coverage = progress.coverage
     skipped = ", ".join(f"{count:,} {reason}" for reason, count in sorted(coverage.skipped.items()))
     parts = [
-        f"{coverage.total:,} files listed" + (f" ({safe(progress.mode_reason)})" if progress.mode_reason else ""),
+        f"{coverage.total:,} file{'' if coverage.total == 1 else 's'} listed"
+        + (f" ({safe(progress.mode_reason)})" if progress.mode_reason else ""),
         f"{coverage.analysed:,} analysed" if coverage.analysed else "",
         f"{coverage.reused:,} reused" if coverage.reused else "",
         f"{sum(coverage.skipped.values()):,} skipped ({skipped})" if skipped else "",
