@@ -84,7 +84,7 @@ def print_report(console: Console, report: Report, *, most: int = MOST_TASKS) ->
     """The page a person reads after a scan."""
     console.print()
     console.print(_heading(report.progress))
-    console.print(Text(safe(report.review.summary)))
+    _hang(console, Text(), Text(safe(report.review.summary)))
     console.print()
     _print_concerns(console, report.review.concerns[:MOST_CONCERNS])
     print_tasks(console, report.tasks[:most])
@@ -93,8 +93,7 @@ def print_report(console: Console, report: Report, *, most: int = MOST_TASKS) ->
         more = Text(f"   … and {left:,} more: ")
         console.print(more.append(f"strandline tasks {report.progress.repository_id}", style="bold"))
     console.print()
-    for line in Text(_coverage(report.progress), style="dim").wrap(console, console.width):
-        console.print(line)
+    _hang(console, Text(), Text(_coverage(report.progress), style="dim"))
 
 
 def print_tasks(console: Console, tasks: Sequence[Task]) -> None:

@@ -96,7 +96,7 @@ class LiveView:
         self._progress: Progress | None = None
         self._first: tuple[float, int] | None = None
         self._in_hand: Sequence[FileInHand] = ()
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=True)
+        self._live = Live(console=console, get_renderable=self.render, refresh_per_second=8, transient=True)
         self._live.start()
 
     def label(self, text: str) -> None:
@@ -121,7 +121,8 @@ class LiveView:
     def close(self) -> None:
         self._live.stop()
 
-    def _render(self) -> Group:
+    def render(self) -> Group:
+        """What the bar shows just now."""
         progress = self._progress
         if progress is None or not progress.started_at:
             return Group(Text(f"{self._label} listing the repository …".strip(), style="dim"))
