@@ -117,6 +117,8 @@ async def answering(
     service = question.subject().split(".")[1]
     subscription = await link.listen(question.subject(), hear, queue=service)
     try:
+        # Open means answering: whoever asks from now on finds the server knowing of us.
+        await link.settle()
         yield
     finally:
         await link.unlisten(subscription)

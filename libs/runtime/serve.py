@@ -65,7 +65,7 @@ def serve(name: str, settings_type: type[Configured], open_service: OpenService[
     try:
         uvloop.run(_live(name, settings, open_service))
     except CannotListen as problem:
-        print(f"{name}: {problem}", file=sys.stderr)
+        sys.stderr.write(f"{name}: {problem}\n")
         raise SystemExit(2) from None
     except Exception:
         log.exception("service_failed")

@@ -23,5 +23,5 @@ def small(tmp_path: Path) -> Path:
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
     """Enough files that a scan can be caught in the middle."""
-    body = "\n".join(f"def f{n}(a, b):\n    if a:\n        return b + {n}\n    return a * b\n" for n in range(40))
+    body = "\n".join(f"def f{n}(a, b):\n    if a:\n        return b + {n}\n    return a * b\n" for n in range(120))
     return make_repository(tmp_path / "many", {f"pkg/m{n}.py": f"# {n}\n{body}" for n in range(MANY)})

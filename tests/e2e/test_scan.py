@@ -44,7 +44,7 @@ def test_a_first_scan_a_gate_and_a_change(small: Path, data_dir: Path) -> None:
     second = run("scan", small, env=env)
 
     assert second.returncode == 0, second.stderr
-    assert "1 files listed (what changed since scan" in second.stdout
+    assert "1 file listed (what changed since scan" in second.stdout
     assert "\x1b" not in second.stdout
 
 
