@@ -37,6 +37,8 @@ UPDATE_SECONDS = 0.1
 """No more than ten updates a second reach a follower."""
 QUIET_SECONDS = 2.0
 """A follower hears at least this often, should a nudge have been missed."""
+LISTING_SECONDS = 0.2
+"""Nobody shouts while a repository is listed, or cannot be."""
 
 
 class Budget(Model):
@@ -119,9 +121,9 @@ class _Nudge:
                 self.in_hand = payload
             self._happened.set()
 
-    async def wait(self) -> None:
+    async def wait(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(QUIET_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._happened.wait()
         except TimeoutError:
             return
@@ -157,7 +159,7 @@ async def _events(bus: Bus, scan_id: str, after: int, nudge: _Nudge) -> AsyncIte
             await asyncio.sleep(UPDATE_SECONDS / 2)
             continue
         await asyncio.sleep(UPDATE_SECONDS)
-        await nudge.wait()
+        await nudge.wait(QUIET_SECONDS if progress is not None and progress.started_at else LISTING_SECONDS)
 
 
 async def _outcomes(bus: Bus, scan_id: str, after: int) -> Any:
