@@ -77,7 +77,6 @@ def test_repositories_that_cannot_be_scanned(running_service: dict[str, str], tm
         (("empty",), "has no files: there is nothing to scan"),
         ((wrong.name,), ".strandline.toml, line 2: unknown key 'exclud'"),
         ((bare.name, "--branch", "nope"), "has no branch 'nope'"),
-        ((bare.name, "--base", "nope"), "has no revision 'nope'"),
     ):
         done = run("scan", tmp_path / arguments[0], *arguments[1:], env=running_service)
 
@@ -102,7 +101,7 @@ def test_repositories_of_odd_kinds_that_can(running_service: dict[str, str], tmp
 
 
 def test_unknown_ids_are_told_with_the_mend(running_service: dict[str, str]) -> None:
-    for command, mend in (("status", "strandline status"), ("cancel", "strandline status"), ("tasks", "")):
+    for command, mend in (("cancel", "strandline status"), ("tasks", "strandline repos list")):
         done = run(command, "nope", env=running_service)
 
         assert (done.returncode, done.stdout) == (USAGE, "")

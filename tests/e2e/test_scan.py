@@ -53,11 +53,10 @@ def test_a_scan_that_was_killed_goes_on_where_it_was_and_so_does_whoever_had_joi
 ) -> None:
     env = environment(data_dir)
     with running("scan", many, "--parallel", "1", env=env) as holder:
-        holder.says(r"^\[20/300\]")
+        holder.says(r"^\[3/300\]")
         with running("scan", many, "--json", env=env) as guest, running("scan", small, env=env) as other:
             guest.says(r"resuming at \d+/300, \$0\.0000 spent")
             other.says(r"^small-\w+ .*2 files listed")
-            guest.says(r"^many-\w+ \[\d+/300\]")
             holder.process.kill()
             codes = (guest.wait(), other.wait())
 

@@ -10,9 +10,12 @@ import sys
 import click
 
 from libs.events.envelope import Model
+from libs.questions.analyzer import Engines
 from services.standalone.client import ApiProblem, Unreachable
 from services.standalone.commands.reach import INCOMPLETE, Place, Stop, data_option, reach, runs
+from services.standalone.show.safe import safe
 
+LEAST_FREE = 512 * 2**20
 OLDEST_GIT = (2, 31)
 
 
@@ -36,6 +39,7 @@ class SystemView(Model):
     """What ``doctor`` reads of the system's description."""
 
     services: dict[str, str]
+    engines: Engines | None
     last_sequence: int
     dead_letters: list[dict[str, object]]
 
@@ -45,7 +49,7 @@ class SystemView(Model):
 @runs
 async def doctor(place: Place) -> None:
     """What is configured, what answers, and what is wrong, with the mend."""
-    faults = _check_machine()
+    faults = _check_machine() + _check_place(place)
     try:
         async with reach(place) as client:
             system = await client.ask(SystemView, "GET", "/system")
@@ -58,11 +62,31 @@ async def doctor(place: Place) -> None:
         idle = service == "analyzer" and bool(fault) and not place.url
         _line(not fault or idle, service, "starts with a scan" if idle else fault or "answers")
         faults += bool(fault) and not idle
+    for engine, version in (system.engines.engines if system.engines else {}).items():
+        _line(True, "engine", f"{engine} {version}")
+    for engine, problem in (system.engines.problems if system.engines else {}).items():
+        _line(True, "engine", f"{engine} cannot be used: {problem}")
     dead = len(system.dead_letters)
-    _line(not dead, "dead letters", f"{dead}" if dead else "none")
+    _line(not dead, "dead letters", f"{dead}, the last: {safe(_last_words(system))}" if dead else "none")
     _line(True, "stream", f"{system.last_sequence} facts so far")
     if faults:
         raise Stop("something is wrong, see above", code=INCOMPLETE)
+
+
+def _last_words(system: SystemView) -> str:
+    dead = system.dead_letters[0]
+    return f"{dead.get('subject')} by {dead.get('consumer')}: {dead.get('reason')}"
+
+
+def _check_place(place: Place) -> int:
+    """Whether there is room for what a scan keeps; nothing to check for a deployment elsewhere."""
+    if place.url:
+        return 0
+    there = next(path for path in (place.data.absolute(), *place.data.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    fine = free >= LEAST_FREE
+    _line(fine, "disk", f"{free / 2**30:.1f} GiB free" + ("" if fine else f"; make room on the disk of {there}"))
+    return 0 if fine else 1
 
 
 def _check_machine() -> int:
